@@ -18,7 +18,7 @@ from pipeline.data.features import Tokens
 from pipeline.data.prepared import Prepared
 from pipeline.errors import BadModel
 from pipeline.models.architectures import architecture_of
-from pipeline.models.layers import PREDICTION, get_wide_type
+from pipeline.models.layers import PREDICTION, PROBABILITIES, get_wide_type
 from pipeline.settings.model import Init, Model, Output
 from pipeline.settings.settings import Settings
 
@@ -44,7 +44,7 @@ def _make_answers(settings: Settings, prepared: Prepared) -> Any:
     """Return the last layer: from logits to probabilities, or from deviations to the unit of the quantity."""
     target, wide = prepared.target, get_wide_type(settings)
     if target is None:
-        return keras.layers.Activation(_get_output(settings.model).value, dtype=wide, name="probabilities")
+        return keras.layers.Activation(_get_output(settings.model).value, dtype=wide, name=PROBABILITIES)
     if abs(target.mean) > FLOAT32_DIGITS * target.std:
         wide = "float64"
     return keras.layers.Rescaling(target.std, target.mean, dtype=wide, name=PREDICTION)
@@ -109,9 +109,14 @@ def draw_initial_weights(settings: Settings, prepared: Prepared) -> list[np.ndar
     if drawn is not None:
         return drawn
     keras.utils.set_random_seed(settings.train.seed)
-    inputs = keras.Input(prepared.shape, dtype="float32")
-    weights: list[np.ndarray] = keras.Model(inputs, _make_logits(settings, prepared, inputs)).get_weights()
+    weights: list[np.ndarray] = build_fresh(settings, prepared).get_weights()
     return weights
+
+
+def build_fresh(settings: Settings, prepared: Prepared) -> Any:
+    """Build a network with the weights that Keras' initialisers have drawn."""
+    inputs = keras.Input(prepared.shape, dtype="float32")
+    return keras.Model(inputs, _make_logits(settings, prepared, inputs))
 
 
 def count_parameters(settings: Settings, prepared: Prepared) -> int:
@@ -124,9 +129,7 @@ def count_parameters(settings: Settings, prepared: Prepared) -> int:
         return sum(
             (inputs + 1) * outputs for inputs, outputs in pairwise(list_layer_sizes(settings, prepared))
         )
-    inputs = keras.Input(prepared.shape, dtype="float32")
-    model = keras.Model(inputs, _make_logits(settings, prepared, inputs))
-    return sum(math.prod(weights.shape) for weights in model.trainable_weights)
+    return sum(math.prod(weights.shape) for weights in build_fresh(settings, prepared).trainable_weights)
 
 
 def get_start_weights(
@@ -157,12 +160,6 @@ def get_dense_weights(model: Any) -> list[np.ndarray]:
     """Return [W1, b1, W2, b2, ...] of the Dense layers of a Keras model, first to last."""
     dense = [layer for layer in model.layers if isinstance(layer, keras.layers.Dense)]
     return [array for layer in dense for array in layer.get_weights()]
-
-
-def get_widest_output(model: Any) -> int:
-    """Return how many numbers a sample has in the largest output of a layer."""
-    outputs = keras.tree.flatten([layer.output for layer in model.layers])
-    return max(math.prod(int(size) for size in output.shape[1:]) for output in outputs)
 
 
 def fits_data(model: Any, prepared: Prepared) -> bool:

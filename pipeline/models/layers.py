@@ -9,6 +9,8 @@ from pipeline.settings.training import Policy
 
 LOGITS = "logits"
 """The name of the layer before the output activation."""
+PROBABILITIES = "probabilities"
+"""The name of the output activation."""
 PREDICTION = "prediction"
 """The name of the last layer of a model that answers with a quantity."""
 

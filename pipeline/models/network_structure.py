@@ -6,14 +6,20 @@ was compiled for one of them serves all.
 
 import hashlib
 import json
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any
+
+from pipeline.backend import keras
 
 SEED = "seed"
 """The key of a configuration that says what a layer draws; the state of its generator is a variable."""
 
 VALUES = ("__keras_tensor__", "__tuple__", "__numpy__", "__tensor__")
 """Class names of serialized values, which have no code."""
+
+ADAPTED = {"Normalization": "mean", "IntegerLookup": "vocabulary", "StringLookup": "vocabulary"}
+"""Layers that may have learnt from samples what is a constant of their code: no configuration has it then."""
 
 
 def describe_structure(model: Any, dropout_layers: Sequence[Any] = ()) -> str | None:
@@ -26,7 +32,7 @@ def describe_structure(model: Any, dropout_layers: Sequence[Any] = ()) -> str | 
         config = model.get_config()
     except NotImplementedError:  # a subclassed model
         return None
-    if not all(_is_of_keras(part) for part in _list_parts(config)):
+    if not all(_tells_all(part) for part in _list_parts(config)):
         return None
     shared_names = {layer.name for layer in dropout_layers}
     numbers = {name: number for number, name in enumerate(dict.fromkeys(_list_names(config)))}
@@ -46,10 +52,13 @@ def _list_parts(config: Any) -> Iterator[dict[str, Any]]:
             yield from _list_parts(value)
 
 
-def _is_of_keras(part: dict[str, Any]) -> bool:
-    """Return whether the code of a serialized object comes with Keras, all of it."""
+def _tells_all(part: dict[str, Any]) -> bool:
+    """Return whether the code of a serialized object comes with Keras, and its configuration says all."""
     if part["class_name"] in VALUES:
         return True
+    learnt = ADAPTED.get(part["class_name"])
+    if learnt and part["config"].get(learnt) is None:
+        return False
     module = part.get("module") or ""
     return module.split(".")[0] == "keras" and "Lambda" not in part["class_name"]
 
@@ -83,3 +92,19 @@ def _strip(config: Any, numbers: dict[str, int], shared: set[str]) -> Any:
             return [numbers[config[0]], *config[1:]]
         return [_strip(value, numbers, shared) for value in config]
     return config
+
+
+def get_widest_output(model: Any) -> int:
+    """Return how many numbers a sample has in the largest output of a layer, of inner networks as well.
+
+    A side of any length counts as one.
+    """
+    outputs = keras.tree.flatten([getattr(model, "outputs", []), list(_iterate_outputs(model))])
+    return max((math.prod(size or 1 for size in output.shape[1:]) for output in outputs), default=1)
+
+
+def _iterate_outputs(model: Any) -> Iterator[Any]:
+    """Yield what the operations of a network give, call by call."""
+    for operation in getattr(getattr(model, "_functional", None) or model, "operations", ()):
+        yield from (node.output_tensors for node in operation._inbound_nodes)
+        yield from _iterate_outputs(operation)

@@ -8,9 +8,12 @@ import numpy as np
 from pipeline.backend import Tensor, keras, tf
 from pipeline.data.samples import Batch, count_rows, take_batch
 from pipeline.models.layers import PREDICTION
+from pipeline.models.network_structure import get_widest_output
 
 MAX_ROWS = 2048
 """Rows in one call of a predictor."""
+MAX_NUMBERS = 2**26
+"""In the largest output of a layer in one call: 256 MiB of float32."""
 
 
 def make_predictor(model: Any) -> Callable[[Any], np.ndarray]:
@@ -31,6 +34,8 @@ def make_predictor(model: Any) -> Callable[[Any], np.ndarray]:
 
     compiled = tf.function(probabilities, jit_compile=(half and not texts) or None)
     traced: dict[Any, Callable[[Tensor], Tensor]] = {}
+    fitting = max(1, MAX_NUMBERS // get_widest_output(model))
+    max_rows = min(MAX_ROWS, 1 << (fitting.bit_length() - 1))
 
     def predict_portion(rows: Batch) -> np.ndarray:
         full = keras.tree.map_structure(_fill_rows, rows)
@@ -43,8 +48,8 @@ def make_predictor(model: Any) -> Callable[[Any], np.ndarray]:
         return answers[: count_rows(rows)]
 
     def predict(samples: Any) -> np.ndarray:
-        starts = range(0, count_rows(samples), MAX_ROWS)
-        answers = [predict_portion(take_batch(samples, slice(start, start + MAX_ROWS))) for start in starts]
+        starts = range(0, count_rows(samples), max_rows)
+        answers = [predict_portion(take_batch(samples, slice(start, start + max_rows))) for start in starts]
         return np.concatenate(answers) if answers else np.zeros((0, model.output_shape[-1]), np.float32)
 
     return predict

@@ -6,7 +6,7 @@ import re
 import tempfile
 import zipfile
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -21,6 +21,7 @@ from pipeline.errors import BadModel, FulcrumError
 from pipeline.files import expand_home
 from pipeline.models.serving.description import DESCRIPTION_FILE, ModelDescription, decode_description
 from pipeline.secrets import mask
+from pipeline.settings.command_line import Overrides
 from pipeline.settings.searching.objectives import EPSILON
 from pipeline.tracking import mlflow_store
 from pipeline.tracking.mlflow_runs import PRIVACY
@@ -96,9 +97,25 @@ def _find_registered(text: str) -> ModelReference:
 def load_model(reference: ModelReference) -> "keras.Model":
     """Load the Keras model; nothing that lies in it is run or unpickled.
 
+    Classes of the user's own are those of the code that the command line of its run names.
+
     Raises:
-        BadModel: what lies there is no Keras model, or it has code in it.
+        BadModel: what lies there is no Keras model, or it has code in it; there is no such code here.
     """
+    with _know_classes(reference):
+        return _load(reference)
+
+
+def _know_classes(reference: ModelReference) -> AbstractContextManager[Any]:
+    build = Overrides(reference.overrides).to_dict().get("model.build")
+    if build is None:
+        return nullcontext()
+    from pipeline.models.architectures import custom
+
+    return custom.know_classes(build)
+
+
+def _load(reference: ModelReference) -> "keras.Model":
     import keras
 
     try:

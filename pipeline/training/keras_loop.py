@@ -10,6 +10,7 @@ from pipeline.backend import Tensor, tf
 from pipeline.data.prepared import Prepared
 from pipeline.hardware.device import ClaimedDevice
 from pipeline.models import keras_models
+from pipeline.models.network_structure import get_widest_output
 from pipeline.settings.settings import Settings
 from pipeline.settings.training import Policy
 from pipeline.training import augmentation, device_data
@@ -220,7 +221,7 @@ class KerasLoop:
 
     def score(self) -> tuple[float, float]:
         labels = self._unseen_labels
-        portions = device_data.split_rows(len(labels), keras_models.get_widest_output(self._model))
+        portions = device_data.split_rows(len(labels), get_widest_output(self._model))
         return device_data.finish_score(map(self._score_rows, portions), labels, self._settings.measure.name)
 
     def _score_rows(self, rows: slice) -> Scores:

@@ -6,17 +6,24 @@ not, so that step is done here.
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import count
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from pipeline.backend import Tensor, keras, tf
 
+global_state = keras.src.backend.common.global_state  # Keras has no public way to its generator of seeds
+GLOBAL_SEED_GENERATOR = keras.src.random.seed_generator.GLOBAL_SEED_GENERATOR
+FREE_DRAWS = 2**16
+"""The first number of those draws of a network that name no seed."""
+
 
 def derive_seed(seed: Tensor, use: int, step: Tensor) -> Tensor:
     """Return a seed int64 [2] of its own for each run, use and step.
 
-    `use`: 0 for augmentation, 1 and more for the dropout of a layer.
+    `use`: 0 for augmentation, 1 and more for the dropout of a layer, from `FREE_DRAWS` on for what draws
+    without a seed.
     """
     return tf.stack([seed + (use << 32), tf.cast(step, tf.int64)])
 
@@ -44,26 +51,58 @@ def find_dropout_layers(model: Any) -> list[Any]:
 def drop_out_by_streams(
     layers: Sequence[Any], shares: Sequence[Tensor], seed: Tensor, get_step: Callable[[], Tensor]
 ) -> Iterator[None]:
-    """Let `layers` drop the `shares` of their inputs by masks of (`seed`, order of the calls, step)."""
-    # A network may be traced more than once: calls are counted within each graph.
-    uses: WeakKeyDictionary[Any, Iterator[int]] = WeakKeyDictionary()
+    """Let `layers` drop the `shares` of their inputs by masks of (`seed`, order of the calls, step).
+
+    So does what draws without a seed, as `keras.random.normal(shape)` in a layer of the user's own: the state
+    of Keras' generator for that belongs to no network, so a step that has no side effects leaves it as it is.
+    """
+    uses, free_uses = _Counter(1), _Counter(FREE_DRAWS)
 
     def make_call(share: Tensor) -> Callable[..., Tensor]:
         def call(inputs: Tensor, training: bool = False) -> Tensor:
             if not training:
                 return inputs
-            use = next(uses.setdefault(tf.compat.v1.get_default_graph(), count(1)))
-            return _drop_out(inputs, share, derive_seed(seed, use, get_step()))
+            return _drop_out(inputs, share, derive_seed(seed, uses.count(), get_step()))
 
         return call
 
+    def draw_seed() -> Tensor:
+        numbers = derive_seed(seed, free_uses.count(), get_step())
+        return tf.random.stateless_uniform([2], numbers, None, None, tf.int64, alg="philox")
+
+    before = global_state.get_global_attribute(GLOBAL_SEED_GENERATOR)
     for layer, share in zip(layers, shares, strict=True):
         layer.call = make_call(share)
+    global_state.set_global_attribute(GLOBAL_SEED_GENERATOR, _SeedStream(draw_seed))
     try:
         yield
     finally:
+        global_state.set_global_attribute(GLOBAL_SEED_GENERATOR, before)
         for layer in layers:
             del layer.call
+
+
+class _Counter:
+    """Counts calls within each graph: a network may be traced more than once."""
+
+    def __init__(self, start: int) -> None:
+        self._start = start
+        self._counts: WeakKeyDictionary[Any, Iterator[int]] = WeakKeyDictionary()
+
+    def count(self) -> int:
+        """Return the number of this call."""
+        return next(self._counts.setdefault(tf.compat.v1.get_default_graph(), count(self._start)))
+
+
+@dataclass(frozen=True, slots=True)
+class _SeedStream:
+    """Stands for Keras' generator of seeds where a draw names none."""
+
+    draw: Callable[[], Tensor]
+
+    def next(self, ordered: bool = True) -> Tensor:  # noqa: ARG002
+        """Return a seed int64 [2]."""
+        return self.draw()
 
 
 def _drop_out(inputs: Tensor, share: Tensor, seed: Tensor) -> Tensor:

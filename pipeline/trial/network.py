@@ -17,6 +17,7 @@ from pipeline.evaluation.evaluate import AnyEvaluation, check_evaluation, evalua
 from pipeline.hardware.device import claim_device
 from pipeline.measures import Cost, Epoch, Seconds, Stop
 from pipeline.models import keras_models, litert
+from pipeline.models.custom_check import check_custom
 from pipeline.models.predictor import make_predictor
 from pipeline.processes import garbage
 from pipeline.profiling.profile import profile
@@ -149,6 +150,8 @@ def check_trial(data: Prepared, settings: Settings, warm_start: Start = None) ->
     check_loop(settings, data)
     check_evaluation(data, settings)
     weights = keras_models.get_start_weights(settings, data, get_weights_of(warm_start))
+    if isinstance(settings.model, Custom):
+        check_custom(settings, data, weights)
     runtime = settings.profile.runtime
     litert.check_runtime(runtime, data)
     is_usual = not isinstance(settings.model, Custom) and settings.precision.policy is Policy.float32

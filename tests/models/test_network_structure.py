@@ -3,7 +3,7 @@
 import pytest
 
 from pipeline.models import keras_models
-from pipeline.models.network_structure import describe_structure
+from pipeline.models.network_structure import describe_structure, get_widest_output
 from pipeline.training.random_streams import find_dropout_layers
 from tests.support import tiny
 
@@ -32,3 +32,15 @@ def test_whatever_shapes_the_code_counts(words: str) -> None:
 
 def test_code_of_a_users_own_is_never_shared() -> None:
     assert structure(f"{CUSTOM}:own_layer") is None
+
+
+def test_what_a_layer_has_learnt_from_samples_is_never_shared() -> None:
+    assert structure("model=custom model.build=tests.support.odd_models:adapted") is None
+    assert structure(f"{CUSTOM}:build") is not None  # our own scaling names its numbers
+
+
+def test_the_widest_layer_may_lie_in_a_network_within_the_network() -> None:
+    network = keras_models.build_network(
+        tiny.told("model=custom model.build=tests.support.odd_models:wide"), DATA
+    )
+    assert get_widest_output(network) == 6 * 5 * 64

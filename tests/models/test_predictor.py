@@ -30,3 +30,14 @@ def test_more_rows_than_one_call_takes(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = make_predictor(model)(data.test.features)
     monkeypatch.setattr(predictor, "MAX_ROWS", 8)
     np.testing.assert_allclose(make_predictor(model)(data.test.features), whole, rtol=1e-5)
+
+
+def test_rows_of_a_wide_network_go_in_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    data, rows = tiny.prepared(), set[int]()
+    model = keras_models.build_model(tiny.told(), data)
+    whole = make_predictor(model)(data.test.features)
+    monkeypatch.setattr(predictor, "MAX_NUMBERS", 5 * 20)  # of which the input has 20
+    call = model.call
+    model.call = lambda samples, **named: rows.add(samples.shape[0]) or call(samples, **named)
+    np.testing.assert_allclose(make_predictor(model)(data.test.features), whole, rtol=1e-5)
+    assert rows == {1, 4}

@@ -1,6 +1,8 @@
 """A user's own network, by its dotted name: called, and checked before anything is trained with it."""
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from functools import cache
 from importlib import import_module
 from typing import Any
@@ -12,12 +14,18 @@ from pipeline.errors import BadModel
 from pipeline.files import list_code_files
 from pipeline.hardware.memory import is_out_of_memory
 from pipeline.models.architectures import Architecture
-from pipeline.models.layers import LOGITS, get_wide_type
+from pipeline.models.layers import LOGITS, PREDICTION, PROBABILITIES, get_wide_type
 from pipeline.processes.environment import find_modules_here
-from pipeline.settings.importing.namesakes import explain_namesake
+from pipeline.secrets import mask
+from pipeline.settings.importing.namesakes import explain_hidden, explain_namesake
+from pipeline.settings.importing.reachable_code import HERE, hash_functions
 from pipeline.settings.model import Activation, Custom, Init, Mlp
 from pipeline.settings.settings import Settings
 
+STEPS = ("train_step", "compute_loss", "fit")
+"""Methods of a Keras model by which it would be trained in another way than the settings say."""
+NAMES_BEHIND = {LOGITS, PREDICTION, PROBABILITIES}
+"""Of layers that come behind the user's network."""
 RULE = "model.build must name a function of (shape, classes, settings) that returns a Keras model"
 
 
@@ -34,11 +42,15 @@ class CustomArchitecture(Architecture):
         custom, classes, shape = settings.model, prepared.outputs, tuple(features.shape[1:])
         assert isinstance(custom, Custom)
         model = _build_model(_import_function(custom.build), custom.build, shape, classes, settings)
+        _check_class(model, custom.build)
         _check_input(model, custom.build, shape)
         _check_output(model, custom.build, classes)
+        if model.name in {*_list_names_before(features), *NAMES_BEHIND}:
+            model.name = f"{model.name}_network"  # the layers of a network have a name each
         if getattr(settings.optimizer, "sparse", False):
             _check_embedding(model, custom.build)
-        return keras.layers.Activation("linear", dtype=get_wide_type(settings), name=LOGITS)(model(features))
+        (logits,) = keras.tree.flatten(model(features))  # as a list or under a name, where it gives it so
+        return keras.layers.Activation("linear", dtype=get_wide_type(settings), name=LOGITS)(logits)
 
     @staticmethod
     def hash_code(model: Custom) -> str:
@@ -47,8 +59,8 @@ class CustomArchitecture(Architecture):
         Raises:
             BadModel: there is no such function.
         """
-        _import_function(model.build)
-        return _hash_package(model.build.partition(":")[0].partition(".")[0])
+        function, module = _import_function(model.build), model.build.partition(":")[0]
+        return hash_functions(function) if module == HERE else _hash_package(module.partition(".")[0])
 
     @staticmethod
     def shrink_to_one_unit(model: Custom) -> Mlp:
@@ -77,11 +89,33 @@ def _import_function(name: str) -> Callable[..., Any]:
         raise BadModel(f"{RULE}, got {name}: {namesake}")
     try:
         function_object = getattr(import_module(module), function)
-    except Exception as error:  # whatever importing a user's module raises
-        raise BadModel(f"{RULE}, got {name} ({_format_error(error)}); mend it, or the name") from None
+    except (Exception, SystemExit) as error:  # whatever importing a user's module raises
+        remedy = explain_hidden(module) or "mend it, or the name"
+        raise BadModel(f"{RULE}, got {name} ({format_error(error)}); {remedy}") from None
     if not callable(function_object):
         raise BadModel(f"{RULE}, got {name}, which is {type(function_object).__name__}; name a function")
     return function_object  # type: ignore[no-any-return]
+
+
+def know_classes(build: str) -> AbstractContextManager[Any]:
+    """Let Keras load what the code of a user's function has defined, in its module or package.
+
+    Without it a class has to be registered with Keras, and its module to be imported.
+
+    Raises:
+        BadModel: there is no such function.
+    """
+    _import_function(build)
+    home = build.partition(":")[0]
+    package = home.partition(".")[0]
+    modules = [name for name in list(sys.modules) if name.partition(".")[0] == package]
+    defined = {
+        name: value
+        for module in [*modules, home]
+        for name, value in vars(sys.modules[module]).items()
+        if callable(value) and getattr(value, "__module__", None) == module
+    }
+    return keras.saving.custom_object_scope(defined)  # type: ignore[no-any-return]
 
 
 def _build_model(
@@ -89,18 +123,38 @@ def _build_model(
 ) -> Any:
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(settings.precision.policy.value)
+    # It is built anew to be trained, scored and saved: what it draws as no weight must be the same each time.
+    keras.utils.set_random_seed(settings.train.seed)
     try:
         model = function(shape, classes, settings)
-    except Exception as error:  # whatever a user's function raises
+    except (Exception, SystemExit) as error:  # whatever a user's function raises
         how, remedy = "failed", "mend it"
         if is_out_of_memory(error):
             how, remedy = "ran out of memory", "make it smaller"
-        raise BadModel(f"{RULE}, got {name}, which {how} ({_format_error(error)}); {remedy}") from None
+        raise BadModel(f"{RULE}, got {name}, which {how} ({format_error(error)}); {remedy}") from None
     finally:
         keras.config.set_dtype_policy(before)
     if not isinstance(model, keras.Model):
         raise BadModel(f"{RULE}, got {name}, which returned {type(model).__name__}; return keras.Model(...)")
     return model
+
+
+def _check_class(model: Any, name: str) -> None:
+    steps = [method for method in STEPS if getattr(type(model), method) is not getattr(keras.Model, method)]
+    if steps:
+        raise BadModel(
+            f"{RULE} that is trained as the settings say, got {name}, whose class has a {steps[0]} of its own"
+            "; leave that out, or train it in a loop of your own with trial=function"
+        )
+
+
+def _list_names_before(features: Any) -> Iterator[str]:
+    """Yield the names of the layers that compute the features."""
+    waiting = [features]
+    while waiting:
+        operation, number, _ = waiting.pop()._keras_history
+        yield operation.name
+        waiting += operation._inbound_nodes[number].input_tensors
 
 
 def _check_input(model: Any, name: str, shape: tuple[int, ...]) -> None:
@@ -110,7 +164,7 @@ def _check_input(model: Any, name: str, shape: tuple[int, ...]) -> None:
         except Exception as error:
             raise BadModel(
                 f"{RULE} for samples of shape {shape}, got {name}, whose model does not take them "
-                f"({_format_error(error)}); mend it"
+                f"({format_error(error)}); mend it"
             ) from None
     input_shape = getattr(model, "input_shape", (None, *shape))
     expected_shape = (None, *shape)
@@ -138,9 +192,16 @@ def _check_output(model: Any, name: str, classes: int) -> None:
             f"{output_shape}; "
             "end it with keras.layers.Dense(classes)"
         )
-    last = model.layers[-1]
+    if not keras.backend.is_float_dtype(model.outputs[0].dtype):
+        raise BadModel(
+            f"{RULE} whose outputs can be learnt, got {name}, which gives {model.outputs[0].dtype}; leave "
+            "out what makes whole numbers of them"
+        )
+    last = model
+    while getattr(last, "outputs", None):  # a network within it may be what ends it
+        last = last.outputs[0]._keras_history.operation
     activation = getattr(getattr(last, "activation", None), "__name__", "linear")
-    if isinstance(last, keras.layers.Softmax) or activation in ("softmax", "sigmoid"):
+    if {type(last).__name__.lower(), activation} & {"softmax", "sigmoid"}:
         raise BadModel(
             f"{RULE} that ends with logits, got {name}, which ends with probabilities; leave "
             "that out: model.output=softmax or sigmoid puts it behind"
@@ -155,5 +216,7 @@ def _check_embedding(model: Any, name: str) -> None:
         )
 
 
-def _format_error(error: BaseException) -> str:
-    return f"{type(error).__name__}: {next(iter(str(error).strip().splitlines()), '')[:120]}"
+def format_error(error: BaseException) -> str:
+    """Format what a user's code raises in one line."""
+    text = mask(next(iter(str(error).strip().splitlines()), ""))[:120]
+    return f"{type(error).__name__}: {text}"

@@ -11,7 +11,7 @@ from pipeline.backend import Tensor, tf
 from pipeline.data.prepared import Prepared
 from pipeline.hardware.device import ClaimedDevice
 from pipeline.models import keras_models
-from pipeline.models.network_structure import describe_structure
+from pipeline.models.network_structure import describe_structure, get_widest_output
 from pipeline.settings.settings import Settings
 from pipeline.settings.training import Engine, Policy
 from pipeline.training import augmentation, device_data
@@ -170,7 +170,7 @@ class NetworkLoop:
 
     def score(self) -> tuple[float, float]:
         rows = len(self._prepared.validation.labels)
-        portions = device_data.split_rows(rows, keras_models.get_widest_output(self._model))
+        portions = device_data.split_rows(rows, get_widest_output(self._model))
         return device_data.finish_score(
             map(self._score_rows, portions), self._unseen_labels, self._settings.measure.name
         )

@@ -65,6 +65,16 @@ def test_code_is_hashed_by_its_file_or_package(tmp_path: Path, monkeypatch: pyte
     assert alone[0] == alone[1] != alone[2]
 
 
+def test_code_of_a_cell_is_hashed_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    hashes = []
+    for width in (3, 3, 4):
+        names = {"__name__": "__main__"}
+        exec(f"def build(shape, classes, settings):\n    return {width}", names)
+        monkeypatch.setattr("__main__.build_in_a_cell", names["build"], raising=False)
+        hashes.append(hash_code("__main__:build_in_a_cell"))
+    assert hashes[0] == hashes[1] != hashes[2]
+
+
 def hash_code(build: str) -> str:
     model = tiny.told(f"model=custom model.build={build}").model
     return architecture_of(model).hash_code(model)
@@ -74,6 +84,7 @@ def hash_code(build: str) -> str:
     ("name", "rule"),
     [
         ("fails", "which failed (ValueError: not today)"),
+        ("leaves", "which failed (SystemExit: not with me)"),
         ("nothing", "which returned NoneType"),
         ("with_softmax", "that ends with logits"),
         ("too_few", "one output for each of 3 classes"),

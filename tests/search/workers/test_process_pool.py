@@ -291,7 +291,11 @@ def test_a_process_that_a_network_has_changed_takes_no_further_trial(
         ),
         ("leaves", "its process ended with exit code 3, before its first epoch"),
         ("closes_files", "it closed files that are not its own, before its first epoch"),
-        ("exits", "model.build=tests.support.broken_models:exits raised SystemExit: that is all"),
+        (
+            "exits",
+            "model.build must name a function of (shape, classes, settings) that returns a Keras model, got "
+            "tests.support.broken_models:exits, which failed (SystemExit: that is all",
+        ),
         ("interrupts", "model.build=tests.support.broken_models:interrupts raised KeyboardInterrupt"),
         ("runs_out", OUT_OF_MEMORY.format("runs_out")),
         ("runs_out_by_its_limit", OUT_OF_MEMORY.format("runs_out_by_its_limit")),

@@ -77,9 +77,10 @@ def take_epochs(loop: NetworkLoop | KerasLoop, *numbers: int) -> list[float]:
             f"{CUSTOM}:noisy loss=mean_squared_error", (Engine.graph,), 2e-4, marks=pytest.mark.slow
         ),
         (f"{CUSTOM}:normalized train.batch_size=8", (Engine.graph,), 2e-4),
+        ("model=custom model.build=tests.support.odd_models:unseeded", (Engine.graph,), 2e-4),
         ("model=text model.width=4 train.batch_size=8", (Engine.graph,), 2e-4),
     ],
-    ids=["cnn", "bfloat16", "state", "noise", "normalized", "text"],
+    ids=["cnn", "bfloat16", "state", "noise", "normalized", "unseeded", "text"],
 )
 def test_every_engine_walks_the_same_path(words: str, engines: tuple[Engine, ...], tolerance: float) -> None:
     settings, data = tiny.told(words), texts() if "text" in words else IMAGES

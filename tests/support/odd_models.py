@@ -1,0 +1,165 @@
+"""Networks of a user's own with parts that few have: each function is a `model.build`."""
+# ruff: noqa: ARG001
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import layers, ops
+
+
+def stack(shape, *further):
+    """Put layers behind the flat samples."""
+    return keras.Sequential([keras.Input(shape), layers.Flatten(), *further])
+
+
+class Draws(layers.Layer):
+    """Noise by no seed of its own."""
+
+    def call(self, inputs, training=False):
+        return inputs + keras.random.normal(ops.shape(inputs)) if training else inputs
+
+
+def unseeded(shape, classes, settings):
+    return stack(shape, Draws(), layers.Dense(4, "tanh"), Draws(), layers.Dense(classes))
+
+
+def spectral(shape, classes, settings):
+    return stack(shape, layers.SpectralNormalization(layers.Dense(12, "relu")), layers.Dense(classes))
+
+
+def projecting(shape, classes, settings):
+    """Random numbers that are no weight, from the generator of numpy that `set_random_seed` sets."""
+    inputs = keras.Input(shape)
+    matrix = np.random.normal(size=(int(np.prod(shape)), 16)).astype(np.float32)
+    hidden = ops.tanh(ops.matmul(layers.Flatten()(inputs), matrix))
+    return keras.Model(inputs, layers.Dense(classes)(hidden))
+
+
+def projecting_anew(shape, classes, settings):
+    """Random numbers that are no weight, from a generator that nobody can seed."""
+    inputs = keras.Input(shape)
+    matrix = np.random.default_rng().normal(size=(int(np.prod(shape)), 16)).astype(np.float32)
+    return keras.Model(inputs, layers.Dense(classes)(ops.matmul(layers.Flatten()(inputs), matrix)))
+
+
+def adapted(shape, classes, settings):
+    """Scale by what was learnt from samples, which depends on a setting."""
+    scaling = layers.Normalization()
+    scaling.adapt(np.random.default_rng(0).normal(size=(50, int(np.prod(shape)))) * settings.model.hidden)
+    return stack(shape, scaling, layers.Dense(classes))
+
+
+def wide(shape, classes, settings):
+    """A layer within a network within the network is the widest."""
+    inputs = keras.Input(shape)
+    inner = keras.Sequential([keras.Input((*shape, 1)), layers.Conv2D(64, 3, padding="same")])
+    images = inner(layers.Reshape((*shape, 1))(inputs))
+    return keras.Model(inputs, layers.Dense(classes)(layers.GlobalMaxPooling2D()(images)))
+
+
+def give_name(name):
+    """Return a network that is called as a layer of ours."""
+
+    def build(shape, classes, settings):
+        model = stack(shape, layers.Dense(classes))
+        model.name = name
+        return model
+
+    return build
+
+
+named_logits, named_scaling, named_samples = map(give_name, ("logits", "scaling", "samples"))
+named_probabilities, named_prediction = map(give_name, ("probabilities", "prediction"))
+
+ONCE = []
+
+
+def the_same(shape, classes, settings):
+    """Make it once, and return it ever after."""
+    if not ONCE:
+        ONCE.append(stack(shape, layers.Dense(classes)))
+    return ONCE[0]
+
+
+def inner_softmax(shape, classes, settings):
+    inputs = keras.Input(shape)
+    return keras.Model(inputs, stack(shape, layers.Dense(classes, "softmax"))(inputs))
+
+
+def operation_softmax(shape, classes, settings):
+    inputs = keras.Input(shape)
+    return keras.Model(inputs, ops.softmax(layers.Dense(classes)(layers.Flatten()(inputs))))
+
+
+def foreign_softmax(shape, classes, settings):
+    return stack(shape, layers.Dense(classes, tf.nn.softmax), layers.Reshape((classes,)))
+
+
+def listed(shape, classes, settings):
+    inputs = keras.Input(shape)
+    return keras.Model([inputs], [layers.Dense(classes)(layers.Flatten()(inputs))])
+
+
+def under_a_name(shape, classes, settings):
+    inputs = keras.Input(shape)
+    return keras.Model(inputs, {"scores": layers.Dense(classes)(layers.Flatten()(inputs))})
+
+
+def whole_numbers(shape, classes, settings):
+    inputs = keras.Input(shape)
+    return keras.Model(inputs, ops.cast(layers.Dense(classes)(layers.Flatten()(inputs)), "int32"))
+
+
+class OwnStep(keras.Model):
+    """A class that trains itself."""
+
+    def train_step(self, data):
+        raise NotImplementedError
+
+
+def own_step(shape, classes, settings):
+    inputs = keras.Input(shape)
+    return OwnStep(inputs, layers.Dense(classes)(layers.Flatten()(inputs)))
+
+
+class Timid(layers.Layer):
+    """A layer that only answers."""
+
+    def call(self, inputs, training=False):
+        if training:
+            raise ValueError("not in training")
+        return inputs
+
+
+def timid(shape, classes, settings):
+    return stack(shape, Timid(), layers.Dense(classes))
+
+
+def with_lambda(shape, classes, settings):
+    return stack(shape, layers.Lambda(lambda numbers: numbers * 2), layers.Dense(classes))
+
+
+class Scaled(layers.Layer):
+    """A layer whose configuration does not tell all."""
+
+    def __init__(self, factor=1.0, **more):
+        super().__init__(**more)
+        self.factor = factor
+
+    def call(self, inputs):
+        return inputs * self.factor
+
+    def get_config(self):
+        return layers.Layer.get_config(self)
+
+
+def forgetting(shape, classes, settings):
+    return stack(shape, Scaled(3.0), layers.Dense(classes))
+
+
+def local_class(shape, classes, settings):
+    class Local(layers.Layer):
+        def call(self, inputs):
+            return inputs * 3
+
+    return stack(shape, Local(), layers.Dense(classes))
