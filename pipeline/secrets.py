@@ -15,7 +15,7 @@ SHORT_LETTERS = 100
 MIN_PART_LETTERS = 2
 """A part of an address's secret; libraries show parts where they cut an address in the wrong place."""
 
-_ADDRESS = re.compile(r"(?:[\w.]+=)?['\"]?[a-zA-Z][\w+.-]*://[^\r\n]*")
+_ADDRESS = re.compile(r"(?:[\w.]+=)?['\"]?(?P<address>[a-zA-Z][\w+.-]*://[^\r\n]*)")
 """A whole text that is one address, or sets a key to one: spaces are part of it."""
 _SECRET = r"(?P<scheme>\b[a-zA-Z][\w+.-]*://)(?P<user>[^:/{space}]*):(?P<secret>[^{space}]*)@"
 _SECRET_OF_TEXT = re.compile(_SECRET.format(space=r"\s"))
@@ -24,37 +24,47 @@ _LONE_USER = re.compile(r"(?P<scheme>\b[a-zA-Z][\w+.-]*://)[^/@:\s]+@")
 _QUERY = r"(?P<key>[?&;](?P<name>[^=&?{space}]+)=)(?P<value>[^&{space}]+)"
 _QUERY_OF_TEXT = re.compile(_QUERY.format(space=r"\s'\""))
 _QUERY_OF_ADDRESS = re.compile(_QUERY.format(space=r"\r\n"))
+_OF_KEYS = "access|account|api|encryption|private|signing|storage|subscription"
+_OF_TOKENS = "access|api|auth|bot|deploy|gh|github|gitlab|hf|oauth|private|refresh|security|session|tracking"
 _NAME = (
-    r"(?:(?:[\w.-]*[_.-])?(?:password|passwd|pwd|passphrase|secret|api[_-]?key|access[_-]?key"
-    r"|(?:access|api|auth|hf)[_-]token)|token|sslpassword|accountkey)"
+    r"(?:(?:[\w.-]*[_.-])?(?:password|passwd|pwd|passphrase|secret"
+    rf"|(?:{_OF_KEYS})[_-]?key|(?:{_OF_TOKENS})[_-]token)|token|sslpassword)"
 )
 """What secrets are called where they are set; other tokens, as pad_token, are words of a text."""
 _IS_NAME = re.compile(_NAME, re.IGNORECASE)
 _ASSIGNED = re.compile(
-    rf"(?P<key>(?<![\w.-])(?:(?P<quote>['\"]?){_NAME}(?P=quote)\s?[=:]\s?|--?{_NAME}[\s=]\s?)"
-    r"|(?-i:\bBearer ))"
-    r"(?:(?P<mark>['\"])(?:(?!(?P=mark))[^\r\n])*(?P=mark)|['\"]?[^\s,;&'\"]+)",
+    rf"(?P<key>(?<![\w.-])(?:(?P<quote>\\*['\"]?){_NAME}(?P=quote)\s?[=:]\s?|--?{_NAME}[\s=]\s?)"
+    r"|\bauthorization\\*['\"]?\s?[=:]\s?\\*['\"]?(?:(?:basic|bearer|digest|token)\s)?|(?-i:\bBearer ))"
+    r"(?:(?P<mark>\\*['\"])(?:(?!(?P=mark))[^\r\n])*(?P=mark)|['\"]?(?:[^\s,;&'\"\\]|\\(?!['\"]))+)",
     re.IGNORECASE,
 )
+_SHAPED = re.compile(
+    r"(?<![\w-])(?:gh[opsru]_\w{20,}|github_pat_\w{20,}|glpat-[\w-]{20,}|hf_[a-zA-Z\d]{20,}"
+    r"|sk-(?:[a-z]+-)*\w{20,}[\w-]*"
+    r"|xox[abeoprs]-[\w-]{10,}|AIza[\w-]{35}|eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]*)"
+)
+"""Tokens that are known by how they begin: of GitHub, GitLab, Hugging Face, OpenAI, Slack, Google; JSON's."""
 _SECRET_NAMES = re.compile(
     r"pass(word|wd|phrase|$)|pwd|token|secret|sig(nature)?$|credential|auth|key|odbc_connect", re.IGNORECASE
 )
 _NO_SECRETS = {"viewStateShareKey"}
 """What the UI of MLflow calls the views that its links open."""
 _VARIABLES = re.compile(
-    r"(PASSWORD|PASSWD|PASSPHRASE|_PWD|SECRET|TOKEN|API_?KEY|ACCESS_KEY|CONNECTION_STRING)(_(?!FILE|PATH)|$)"
+    r"(PASSWORD|PASSWD|PASSPHRASE|_PWD|_PASS|SECRET|TOKEN|CONNECTION_STRING"
+    rf"|({_OF_KEYS.upper()})_?KEY)(_(?!FILE|PATH)|$)"
 )
 
 
-def mask(text: str, *addresses: str) -> str:
+def mask(text: str, *words: str) -> str:
     """Mask the secrets in a text: `postgresql://ann:pw@host/db?token=x` -> `postgresql://ann:***@host/db?token=***`.
 
     Masked are passwords of addresses, up to the last `@`, since not every one is written as it should be;
     values of query parameters that are named like secrets; a lone user part (`https://token@host`), which is
     a token as a rule; what is set to a name like `db_password` or `--api-key`; and secrets of environment
-    variables. `addresses`: their secrets are masked wherever they stand, as a whole or in part.
+    variables. `words`: addresses and words `key=value`, whose secrets are masked wherever they stand, those
+    of addresses in part, too.
     """
-    return _mask(text, _sort_longest_first(chain(_read_environment(), *map(_find_parts, addresses))))
+    return _mask(text, _sort_longest_first(chain(_read_environment(), *map(_find_parts, words))))
 
 
 def mask_all(texts: Iterable[str]) -> list[str]:
@@ -89,7 +99,7 @@ def _mask_anew(text: str, secrets: tuple[str, ...]) -> str:
         text = (_SECRET_OF_ADDRESS if is_address else _SECRET_OF_TEXT).sub(_hide_password, text)
         text = _LONE_USER.sub(rf"\g<scheme>{HIDDEN}@", text)
         text = (_QUERY_OF_ADDRESS if is_address else _QUERY_OF_TEXT).sub(_hide_value, text)
-    text = _ASSIGNED.sub(_hide_assigned, text)
+    text = _SHAPED.sub(HIDDEN, _ASSIGNED.sub(_hide_assigned, text))
     for secret in secrets:
         if secret in text:
             text = re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", HIDDEN, text)
@@ -127,22 +137,36 @@ def _find_secrets(variables: tuple[tuple[bytes, bytes], ...]) -> tuple[str, ...]
     for name, value in variables:
         if _VARIABLES.search(os.fsdecode(name).upper()):
             secrets.append(os.fsdecode(value))
-        elif b"://" in value and b"@" in value:
-            secrets += (match["secret"] for match in _SECRET_OF_TEXT.finditer(os.fsdecode(value)))
+        elif b"://" in value:
+            secrets += _list_secrets(os.fsdecode(value))
     return _sort_longest_first(secret for secret in secrets if len(secret) >= MIN_LETTERS)
 
 
-def _find_parts(address: str) -> Iterator[str]:
-    """Yield the secrets of an address, as written and as SQLAlchemy reads them, and parts of them."""
-    secrets = [match["secret"] for match in _SECRET_OF_ADDRESS.finditer(address)]
-    secrets += [
-        match["value"] for match in _QUERY_OF_ADDRESS.finditer(address) if _hide_value(match) != match[0]
-    ]
-    secrets += _read_by_sqlalchemy(address)
+def _find_parts(word: str) -> Iterator[str]:
+    """Yield the secrets of a word: of its address as written and as SQLAlchemy reads them, and parts."""
+    key, _, value = word.partition("=")
+    if _IS_NAME.fullmatch(key.lstrip("-")) and len(value) >= MIN_LETTERS:
+        yield value
+    if (match := _ADDRESS.search(word)) is None:
+        return
+    address = match["address"]
+    secrets = _list_secrets(address) + _read_by_sqlalchemy(address)
     for secret in [*secrets, *map(unquote_plus, secrets)]:
         yield from (
             piece for piece in (secret, *re.split(r"[@/?#:]", secret)) if len(piece) >= MIN_PART_LETTERS
         )
+
+
+def _list_secrets(address: str) -> list[str]:
+    """List the password of an address, and the values of its query that are secrets, as written.
+
+    Of a text with addresses in it: those of all of them.
+    """
+    is_address = _ADDRESS.fullmatch(address)
+    passwords = (_SECRET_OF_ADDRESS if is_address else _SECRET_OF_TEXT).finditer(address)
+    secrets = [match["secret"] for match in passwords]
+    queries = (_QUERY_OF_ADDRESS if is_address else _QUERY_OF_TEXT).finditer(address)
+    return secrets + [match["value"] for match in queries if _hide_value(match) != match[0]]
 
 
 def _read_by_sqlalchemy(address: str) -> list[str]:

@@ -39,6 +39,14 @@ from tests.support.sweeps import composed
         ("hf_token=geheim", "hf_token=***"),
         ("401 for {'Authorization': 'Bearer geheim'}", "401 for {'Authorization': 'Bearer ***'}"),
         ("AccountName=a;AccountKey=geheim==;x=1", "AccountName=a;AccountKey=***;x=1"),
+        ("Authorization: Basic YW5uOmdlaGVpbQ==", "Authorization: Basic ***"),
+        ('{"authorization": "geheim", "n": 1}', '{"authorization": "***", "n": 1}'),
+        ('{"text": "{\\"password\\": \\"geheim\\"}"}', '{"text": "{\\"password\\": \\"***\\"}"}'),
+        ("password=ge\\heim, n=1", "password=***, n=1"),
+        ("storage_key=geheim Private-Token: geheim", "storage_key=*** Private-Token: ***"),
+        (f"git clone failed: ghp_{36 * 'a'} is no token", "git clone failed: *** is no token"),
+        (f"hf_{34 * 'x'}, sk-proj-{40 * 'y'}", "***, ***"),
+        ("got eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl", "got ***"),
         (
             "run --storage postgresql+psycopg2://u:p%40ss@h:5432/d now",
             "run --storage postgresql+psycopg2://u:***@h:5432/d now",
@@ -61,6 +69,8 @@ def test_secrets_are_hidden(text: str, expected: str) -> None:
         "http://127.0.0.1:5000/#/experiments/1/runs?viewStateShareKey=abc&compareRunsMode=CHART",
         "vocabulary.token=words model.hidden=16",
         "pad_token=<pad> max_tokens=512 api=x passes=3 a-basic=1 key=3",
+        "sort_key=name id_token=7 Basic training of a sk-learn model, hf_hub, task-of-some-twenty-letters",
+        "authorization of ann is missing; risk-0123456789-0123456789 my-sk-learn-model-of-many-words",
         "",
     ],
 )
@@ -109,7 +119,11 @@ def test_a_recorded_command_line_shows_no_password(password: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN", "AWS_SECRET_ACCESS_KEY", "MYSQL_PWD"]
+    "name",
+    [
+        *("MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN", "AWS_SECRET_ACCESS_KEY", "MYSQL_PWD"),
+        *("SMTP_PASS", "AZURE_STORAGE_KEY", "AZURE_STORAGE_CONNECTION_STRING", "WANDB_API_KEY"),
+    ],
 )
 def test_secrets_of_the_environment_are_hidden(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(name, "geheim/123")
@@ -120,6 +134,11 @@ def test_secrets_of_the_environment_are_hidden(name: str, monkeypatch: pytest.Mo
 def test_passwords_of_addresses_in_the_environment_are_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", "postgresql://ann:geheim/123@host/db")
     assert mask("no login for ann with geheim/123") == "no login for ann with ***"
+
+
+def test_secrets_of_queries_in_the_environment_are_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATA_URL", "https://host/t.csv?sv=2024-01-01&sig=geheim%2F123")
+    assert mask("the signature geheim%2F123 of 2024-01-01") == "the signature *** of 2024-01-01"
 
 
 def test_variables_that_only_look_like_secrets_hide_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -135,3 +154,9 @@ def test_a_library_shows_no_part_of_the_secret_of_an_address() -> None:
         mask("failed to resolve host 'cret@127.0.0.1'", address) == "failed to resolve host '***@127.0.0.1'"
     )
     assert mask("bad: se/cret", "postgresql://ann:se%2Fcret@h/db") == "bad: ***"
+    assert mask("bad: se/cret", "search.storage=postgresql://ann:se%2Fcret@h/db") == "bad: ***"
+
+
+def test_a_secret_that_was_typed_is_hidden_wherever_it_stands() -> None:
+    assert mask("no login with geheim", "--db_password=geheim", "a=b") == "no login with ***"
+    assert mask("no login with geheim", "vocabulary.token=geheim") == "no login with geheim"

@@ -1,6 +1,7 @@
 """The command line: words in, exit code out. Hydra lives in this folder only."""
 
 import errno
+import os
 import signal
 import sys
 import traceback
@@ -55,6 +56,7 @@ def _run_command(words: Sequence[str]) -> int:
     try:
         signals.listen()
         try:
+            _hide_recorded_secrets(words)
             _run(words[0], words[1:])
             signals.raise_deferred()
         finally:
@@ -75,9 +77,19 @@ def _run_command(words: Sequence[str]) -> int:
     return 0
 
 
+def _hide_recorded_secrets(words: Sequence[str]) -> None:
+    """Mask in the run of `mlflow run` the secrets of its `-P`, whatever becomes of the command."""
+    text = " ".join(words)
+    if os.environ.get("MLFLOW_RUN_ID") and mask(text) != text:
+        from pipeline.tracking import mlflow_store
+        from pipeline.tracking.runs import adopted_run
+
+        adopted_run.hide_secrets(mlflow_store.open_store())
+
+
 def _mask_words(text: str, words: Sequence[str]) -> str:
-    """Mask the secrets of addresses among the words: an advice may have cut one into pieces."""
-    return mask(text, *(word for word in words if "://" in word))
+    """Mask the secrets of the words, too: an advice may have cut an address into pieces."""
+    return mask(text, *words)
 
 
 def _describe_stop(stopped: signal.Signals, words: Sequence[str]) -> str:

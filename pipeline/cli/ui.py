@@ -49,9 +49,9 @@ def run(words: Sequence[str]) -> None:
     if studies := _list_studies(client, ui):
         print("Newest studies in MLflow:", *studies, sep="\n")
     sys.stdout.flush()
-    os.environ.update(LEAN_ENVIRONMENT)
+    os.environ.update(LEAN_ENVIRONMENT | _name_stores(address))
     with signals.defer_interrupt(), any_home():
-        os.execv(sys.executable, [sys.executable, "-m", server.__name__, *_list_options(ui, address)])
+        os.execv(sys.executable, [sys.executable, "-m", server.__name__, *_list_options(ui)])
 
 
 def _check_port(ui: Ui) -> None:
@@ -111,7 +111,12 @@ def find_base_address(ui: Ui) -> str:
     return mask(address) if address.startswith("http") else build_link(ui)
 
 
-def _list_options(ui: Ui, address: str) -> list[str]:
-    stores = ["--backend-store-uri", address, "--registry-store-uri", address]
+def _name_stores(address: str) -> dict[str, str]:
+    """Name the stores of runs and of models to the server: whoever lists processes reads its words."""
+    registry = os.environ.get(addresses.REGISTRY_URI) or address
+    return {"MLFLOW_BACKEND_STORE_URI": address, "MLFLOW_REGISTRY_STORE_URI": registry}
+
+
+def _list_options(ui: Ui) -> list[str]:
     place = ["--host", ui.host, "--port", str(ui.port)]
-    return [*stores, *place, "--workers", "1", "--uvicorn-opts", "--log-level warning"]
+    return [*place, "--workers", "1", "--uvicorn-opts", "--log-level warning"]

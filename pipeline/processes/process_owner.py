@@ -145,12 +145,26 @@ class ProcessOwner:
         is an earlier one of this machine or that of a twin, and nothing here can tell which. So boot and
         namespace decide where they are known, and the name decides where they are not.
         """
-        namespace, boot_id = read_pid_namespace(), read_boot_id()
+        is_here = self._is_within(read_pid_namespace(), read_boot_id(), socket.gethostname())
+        return is_here and not _is_hidden(self.pid)
+
+    def is_same(self, process: "ProcessOwner") -> bool:
+        """Return whether both describe one process, by what both of them say."""
+        is_within = self._is_within(process.pid_namespace, process.boot_id, process.host)
+        return self.pid == process.pid and is_within and self._began_with(process)
+
+    def _is_within(self, namespace: int | None, boot_id: str | None, host: str) -> bool:
         pairs = ((self.pid_namespace, namespace), (self.boot_id, boot_id))
         matches = [theirs == ours for theirs, ours in pairs if theirs is not None and ours is not None]
-        if not all(matches):
-            return False
-        return len(matches) == len(pairs) or self.host == socket.gethostname()
+        return all(matches) and (len(matches) == len(pairs) or self.host == host)
+
+    def _began_with(self, process: "ProcessOwner") -> bool:
+        """Return whether both say the same of when they started, as far as both say it."""
+        if self.started_after_boot is not None and process.started_after_boot is not None:
+            return abs(self.started_after_boot - process.started_after_boot) <= START_TOLERANCE_SECONDS
+        if self.started is not None and process.started is not None:
+            return abs(self.started - process.started) <= START_TOLERANCE_SECONDS
+        return True
 
     def _is_running(self) -> bool:
         try:
@@ -164,11 +178,23 @@ class ProcessOwner:
             return False
         if self.pid == os.getpid() and self.holder is not None and self.holder not in _holders:
             return False
-        if self.started_after_boot is not None and current.started_after_boot is not None:
-            return abs(self.started_after_boot - current.started_after_boot) <= START_TOLERANCE_SECONDS
-        if self.started is not None and current.started is not None:
-            return abs(self.started - current.started) <= START_TOLERANCE_SECONDS
-        return True
+        return self._began_with(current)
+
+
+def _is_hidden(pid: int) -> bool:
+    """Return whether another user has a process of this id which the system shows to nobody else.
+
+    As where /proc is mounted with hidepid, on shared machines; psutil says that there is none.
+    """
+    if pid <= 0:  # a group of processes, or all
+        return False
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        return not os.path.exists(f"{psutil.PROCFS_PATH}/{pid}") and psutil.LINUX
+    except (OSError, OverflowError):
+        return False
+    return False
 
 
 def begin_holding() -> ProcessOwner:

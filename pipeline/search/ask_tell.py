@@ -24,7 +24,7 @@ from pipeline.search.samplers import (
 from pipeline.search.space import SearchSpace, Value
 from pipeline.search.storage.our_studies import DIRECTIONS, OUTCOME, make_directions
 from pipeline.search.storage.study_table import ProposedTrial
-from pipeline.search.storage.trial_states import WORDS, read_end
+from pipeline.search.storage.trial_states import WORDS, is_interrupted, read_end
 from pipeline.search.workers.job import Limits
 from pipeline.settings.search import Sampler
 
@@ -141,6 +141,8 @@ class TrialSuggester:
                 continue  # nothing of it is new, as of nearly all
             if row.state is TrialState.WAITING or WORDS in row.user_attrs:
                 continue  # a baseline lies outside the space
+            if is_interrupted(row):
+                row = _drop_values(row)
             if row.number not in self._positions:
                 self._tried[freeze_params(row.params)] += not self._may_resume(row.state)
                 self._positions[row.number] = self._add_copy(row)
@@ -198,6 +200,13 @@ class TrialSuggester:
         self._tried[freeze_params(row.params)] -= self._may_resume(row.state)
         self._open.discard(row.number)
         self._show_reached(row)
+
+
+def _drop_values(row: FrozenTrial) -> FrozenTrial:
+    """Return a trial that came to nothing without the values that another program has told for it."""
+    failed = copy.copy(row)
+    failed.state, failed.values = TrialState.FAIL, None
+    return failed
 
 
 class _TrialCopy(FrozenTrial):

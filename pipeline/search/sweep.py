@@ -27,6 +27,7 @@ from pipeline.search.sweep_spec import RunningTrial, SweepObserver, SweepSpec, m
 from pipeline.search.workers.dispatcher import Dispatcher
 from pipeline.search.workers.job import Job, Limits
 from pipeline.search.workers.pool import WorkerPool
+from pipeline.secrets import mask
 from pipeline.settings.command_line import CommandLine
 
 MAX_UNFIT_PROPOSALS = 100
@@ -116,8 +117,8 @@ class Sweep:
         """Add to the queue the baselines that the study has not had yet, within the total."""
         for line in self.spec.search.enqueue:
             if self.store.count_begun() < self.spec.search.most_trials:
-                words = self.spec.fixed.with_(*line.split())
-                self.store.queue(ProposedTrial({}, {}, {}), {WORDS: words}, once=f"baseline {line}")
+                # Its own words alone: those that all trials share may have secrets.
+                self.store.queue(ProposedTrial({}, {}, {}), {WORDS: line.split()}, once=f"baseline {line}")
 
     def _begin_trials(self, count: int) -> int:
         """Start trials, at most so many; return how many there were. The first time, show what is there."""
@@ -147,7 +148,7 @@ class Sweep:
         try:
             trial = self._make_trial(row.number, self.spec.compose(words), row.params)
         except BadInput as error:  # it was queued by other code or under another conf/
-            outcome = make_failed_outcome(row, str(error), make_run_command(words), None)
+            outcome = make_failed_outcome(row, mask(str(error), *words), make_run_command(words), None)
             self.store.finish(row.number, outcome)
             self.dispatcher.forget_results()
         else:

@@ -10,10 +10,12 @@ from optuna.trial import FrozenTrial
 
 from pipeline.frontier_sampler.curves.costs import Work
 from pipeline.measures import Epoch
+from pipeline.processes.process_owner import ProcessOwner
 from pipeline.search.results import Results
 from pipeline.search.space import Params, SearchSpace, strip_condition
 from pipeline.search.storage.trial_states import WORDS
 from pipeline.search.workers.job import Job, TrialOutcome
+from pipeline.secrets import mask_all
 from pipeline.settings.command_line import EPOCHS, CommandLine, Overrides, format_command
 from pipeline.settings.search import Search as SearchSettings
 
@@ -47,7 +49,7 @@ class SweepSpec:
     def get_words_of(self, row: FrozenTrial) -> Overrides:
         """Return the command line of a row of the study: as it was queued, or of its params."""
         queued = row.user_attrs.get(WORDS)
-        return Overrides(queued) if queued else self.get_words(row.params)
+        return self.fixed.with_(*queued) if queued else self.get_words(row.params)
 
     def list_keys(self, params: Params) -> tuple[str, ...]:
         """List the searched keys that a trial of these params sets; all of them where it has no params."""
@@ -93,8 +95,8 @@ class EndedTrial:
 
 
 def make_run_command(words: Sequence[str]) -> str:
-    """Return the command that trains the words of a trial."""
-    return format_command("run", words)
+    """Return the command that trains the words of a trial, without secrets: it is kept in the study."""
+    return format_command("run", mask_all(words))
 
 
 class SweepObserver(Protocol):
@@ -115,10 +117,14 @@ class SweepObserver(Protocol):
     def show_results(self, results: Results) -> None:
         """Show what the study has come to so far."""
 
-    def discard_trial(self, name: str) -> bool:
-        """Mark the record of an interrupted trial: it counts for nothing. Return whether it had one."""
+    def discard_trial(self, name: str, owner: ProcessOwner | None) -> bool:
+        """Mark the record of an interrupted trial: it counts for nothing. Return whether it had one.
 
-    def fail_trial(self, name: str, reason: str) -> str | None:
+        `owner`: the process that ran it, None where nobody knows. A study that was put back from a copy, or
+        copied, has trials of a name that another process has recorded.
+        """
+
+    def fail_trial(self, name: str, owner: ProcessOwner | None, reason: str) -> str | None:
         """Write down that a trial whose process has died has failed; return its run, None without one."""
 
     def begin_phase(self, name: str, total: int) -> None:

@@ -100,6 +100,11 @@ def make_sqlite_address(path: Path) -> str:
 _IN_MEMORY = re.compile(r"sqlite(\+\w+)?:(//)?/?(\?.*)?|sqlite.*(:memory:|mode=memory).*")
 
 
+_HOME = re.compile(r"sqlite(\+\w+)?:/*(?P<path>~[^?]*)(\?.*)?")
+_HOST_AND_PORT = re.compile(r"[a-zA-Z\d][\w.-]*:\d{2,5}(/.*)?")
+SUFFIXES = {".db", ".sqlite", ".sqlite3"}
+
+
 def read_sqlite_path(address: str) -> Path | None:
     """Return the absolute path of an SQLite file; None for any other address, and for one in memory."""
     if not address.startswith("sqlite") or _IN_MEMORY.fullmatch(address):
@@ -119,10 +124,10 @@ def read_sqlite_path(address: str) -> Path | None:
 
 
 def require_lasting(address: str) -> None:
-    """Raise where nothing can be kept: an SQLite database in memory ends with the process.
+    """Raise where nothing can be kept, or not where it was meant: one in memory ends with the process.
 
     Raises:
-        ValueError: it is in memory, or has letters that no database takes.
+        ValueError: it is in memory, has letters that no database takes, or a home folder.
     """
     try:
         address.encode()
@@ -130,6 +135,8 @@ def require_lasting(address: str) -> None:
         raise ValueError("its folder has a name that is no UTF-8; take another folder") from None
     if _IN_MEMORY.fullmatch(address):
         raise ValueError("it is in memory, so all of it would be lost at the end of the command; name a file")
+    if (home := _HOME.fullmatch(address)) and not Path(home["path"]).exists():
+        raise ValueError("in an address ~ is no home folder")
 
 
 def is_database(address: str) -> bool:
@@ -152,9 +159,23 @@ def explain_failure(address: str, error: BaseException, remedy: str) -> str:
             return f"got {shown} ({reason}); {better}"
     if address.startswith("postgres:"):
         remedy = "write postgresql:// instead of postgres://"
+    elif meant := suggest_address(address):
+        remedy = f"write {mask(meant)}"
     reason = next(iter(text.splitlines()), type(error).__name__)
     short = reason if len(reason) <= REASON_LETTERS else f"{reason[: REASON_LETTERS - 3]}..."
     return f"got {shown} ({short}); {remedy}"
+
+
+def suggest_address(address: str) -> str:
+    """Suggest the address that was meant by one that is none; "" where nobody can tell."""
+    scheme, colon, rest = address.partition(":")
+    if scheme != scheme.lower() and is_database(scheme.lower()):
+        return f"{scheme.lower()}:{rest}"
+    path = rest.lstrip("/") if _HOME.fullmatch(address) else rest.removeprefix("//")
+    is_slip = scheme.startswith("sqlite") and colon and not rest.startswith("///")
+    if is_slip or _HOME.fullmatch(address) or (Path(address).suffix in SUFFIXES and not colon):
+        return make_sqlite_address(Path(os.path.expanduser(path if colon else address)).absolute())
+    return f"http://{address}" if _HOST_AND_PORT.fullmatch(address) else ""
 
 
 def _is_of_newer_mlflow(text: str) -> bool:

@@ -11,7 +11,6 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from getpass import getuser
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 import mlflow
 from mlflow import MlflowClient
@@ -25,6 +24,7 @@ from pipeline.settings.command_line import CommandLine
 from pipeline.settings.tracking import PARENT_TAG
 from pipeline.tracking.mlflow_store import find_unanswered
 from pipeline.tracking.runs.owner_tags import make_owner_tags
+from pipeline.tracking.stores.artifact_place import to_folder
 
 PARAM_LIMIT, TAG_LIMIT, BATCH_LIMIT = 6000, 8000, 1000
 PAGE_SIZE = 1000
@@ -32,6 +32,8 @@ PAGE_SIZE = 1000
 
 PRIVACY = "privacy"
 """Tag: what a private training has spent of the privacy of its rows, in a line."""
+DATA = "data.sha256"
+"""Tag: SHA-256 (hex) of the raw content of the data that a run was trained or scored on."""
 NOTE = "mlflow.note.content"
 RUN_NAME, PARENT, ENTRY_POINT = "mlflow.runName", PARENT_TAG, "mlflow.project.entryPoint"
 SOURCE_NAME = "mlflow.source.name"
@@ -170,11 +172,7 @@ def _log_batch(client: MlflowClient, run_id: str, **entities: Sequence[Metric | 
 
 def locate_artifacts(run: Run) -> Path | None:
     """Return the folder of a run's artifacts; None where they lie on a server."""
-    address = run.info.artifact_uri or ""
-    parts = urlsplit(address)
-    if parts.scheme == "file":
-        return Path(unquote(parts.path))
-    return None if parts.scheme or not address else Path(address)
+    return to_folder(run.info.artifact_uri)
 
 
 def find_artifact_folder(client: MlflowClient, run_id: str) -> Path | None:
@@ -196,9 +194,12 @@ def log_files(client: MlflowClient, run_id: str, files: Mapping[str, bytes]) -> 
         client.log_artifacts(run_id, folder)
 
 
-def log_output(client: MlflowClient, run_id: str, output: str) -> None:
-    """Log what a run that failed has printed last, and its traceback; it may hold secrets and any letters."""
-    log_files(client, run_id, {OUTPUT: mask(output).encode(errors="backslashreplace")})
+def log_output(client: MlflowClient, run_id: str, output: str, words: Sequence[str] = ()) -> None:
+    """Log what a run that failed has printed last, and its traceback; it may hold secrets and any letters.
+
+    `words`: of its command line, whose secrets are masked wherever they stand.
+    """
+    log_files(client, run_id, {OUTPUT: mask(output, *words).encode(errors="backslashreplace")})
 
 
 def cut_tags(tags: Mapping[str, str]) -> dict[str, str]:

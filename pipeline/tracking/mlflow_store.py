@@ -25,6 +25,7 @@ from pipeline.settings.addresses import (
     is_database,
     read_sqlite_path,
     read_uri,
+    require_lasting,
 )
 from pipeline.settings.stores.first_answer import (
     REQUEST_SECONDS,
@@ -33,6 +34,7 @@ from pipeline.settings.stores.first_answer import (
     check_database,
     check_server,
 )
+from pipeline.tracking.stores.artifact_place import check_artifacts
 from pipeline.tracking.stores.new_database import ARTIFACTS, create_database, to_location
 
 T = TypeVar("T")
@@ -62,6 +64,7 @@ def open_store() -> mlflow.MlflowClient:
     uri = read_uri()
     mlflow.set_tracking_uri(uri)
     try:
+        require_lasting(uri)
         path = read_sqlite_path(uri)
         if path and not (path.exists() and path.stat().st_size > 0):
             create_database(path)
@@ -184,7 +187,11 @@ def _quieten() -> None:
 
 
 def find_or_create_experiment(client: mlflow.MlflowClient, name: str) -> str:
-    """Return the id of the experiment of that name, created, or restored if it was deleted."""
+    """Return the id of the experiment of that name, created, or restored if it was deleted.
+
+    Raises:
+        BadInput: its artifacts cannot be written where MLflow looks for them.
+    """
     experiment = client.get_experiment_by_name(name)
     if experiment is None:
         try:
@@ -195,8 +202,10 @@ def find_or_create_experiment(client: mlflow.MlflowClient, name: str) -> str:
             experiment = client.get_experiment_by_name(name)
             if experiment is None:
                 raise
+    check_artifacts(client.tracking_uri, experiment)
     if experiment.lifecycle_stage == "deleted":
         client.restore_experiment(experiment.experiment_id)
+        print(f"the experiment {name} was deleted; it is restored, with its runs", file=sys.stderr)
     return str(experiment.experiment_id)
 
 

@@ -24,7 +24,7 @@ from pipeline.secrets import mask
 from pipeline.settings.command_line import Overrides
 from pipeline.settings.searching.objectives import EPSILON
 from pipeline.tracking import mlflow_store
-from pipeline.tracking.mlflow_runs import PRIVACY
+from pipeline.tracking.mlflow_runs import DATA, PRIVACY
 from pipeline.tracking.runs.command_record import read_overrides
 from pipeline.tracking.serving import flavor
 from pipeline.training import warm_start
@@ -296,6 +296,14 @@ def load_training_state(reference: ModelReference, device: str) -> tuple[Trainin
     except (MlflowException, OSError):  # a run that left nothing, as where other weights than the last count
         state = None
     return state, float(metrics.get(f"{device}_seconds", 0.0))
+
+
+def read_data(reference: ModelReference) -> str | None:
+    """Read the SHA-256 (hex) of the data that a model was trained on; None where no run says it."""
+    if reference.run_id is None:
+        return None
+    digest: str | None = mlflow_store.open_store().get_run(reference.run_id).data.tags.get(DATA)
+    return digest
 
 
 def read_privacy(reference: ModelReference) -> tuple[str, float | None]:

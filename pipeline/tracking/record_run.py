@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 import mlflow
 from mlflow.exceptions import MlflowException
+from mlflow.tracking import fluent
 
 from pipeline import signals
 from pipeline.errors import RecordDeleted
@@ -25,8 +26,8 @@ def record_run(
 ) -> Iterator[RunRecorder]:
     """Open a run that ends as the block does: FINISHED, FAILED or KILLED.
 
-    `run_id` names a finished run to add to, which keeps its status; else the run that `mlflow run` opened is
-    adopted, or one is opened.
+    `run_id` names a run to add to: its status, its owner and its device stay those of its training, also
+    where this process is killed. Else the run that `mlflow run` opened is adopted, or one is opened.
 
     Raises:
         BadSetting: `tracking.tags` names a parent that is no run, `tracking.register` a prompt.
@@ -44,9 +45,10 @@ def record_run(
             target, measure = run_id or _open_run(client, command_line, stage), command_line.settings.measure
             recorder = RunRecorder(client, target, device.kind, measure)
             recorder.nested_tags = mlflow_runs.make_user_tags(command_line, nested=True)
-            _describe(recorder, command_line, stage, device, fresh=run_id is None)
-            mlflow.start_run(run_id=recorder.run_id, nested=outer is not None)
-            with signals.let_through(), RunLease(client, recorder.run_id):
+            if run_id is None:
+                _describe(recorder, command_line, stage, device)
+                _activate(recorder.run_id, is_nested=outer is not None)
+            with signals.let_through(), RunLease(client, *([] if run_id else [recorder.run_id])):
                 yield recorder
             status = "FINISHED"
         except MlflowException as error:
@@ -62,22 +64,34 @@ def record_run(
             raise
         finally:
             if recorder is not None:
-                _end(recorder, outer, status_before or status)
+                _end(recorder, outer, None if run_id else status)
                 run_ends.note_end(
                     recorder.run_id, status_before or status, status == "FINISHED", status_before is not None
                 )
 
 
-def _end(recorder: RunRecorder, outer: mlflow.ActiveRun | None, status: str) -> None:
-    """Send what waits, and end the run; where it was deleted there is nothing to end."""
+def _activate(run_id: str, is_nested: bool) -> None:
+    """Make the run the active one, also where a program has called `mlflow.set_experiment` for another."""
+    before, fluent._active_experiment_id = fluent._active_experiment_id, None
+    try:
+        mlflow.start_run(run_id=run_id, nested=is_nested)
+    finally:
+        fluent._active_experiment_id = before
+
+
+def _end(recorder: RunRecorder, outer: mlflow.ActiveRun | None, status: str | None) -> None:
+    """Send what waits, and end the run; where it was deleted there is nothing to end.
+
+    `status`: None for a run that was added to.
+    """
     waiting = mlflow_store.wait_no_more(sys.exception())
     with waiting, mlflow_runs.unless_deleted(recorder.client, recorder.run_id):
         try:
             recorder.flush()
         finally:
-            if recorder.run_id not in _end_active(outer, status):
+            if recorder.run_id not in _end_active(outer, status or "FINISHED") and status:
                 recorder.client.set_terminated(recorder.run_id, status=status)
-        if status != "FINISHED":
+        if status not in (None, "FINISHED"):
             mlflow_runs.fail_models(recorder.client, recorder.experiment_id, recorder.run_id)
 
 
@@ -94,22 +108,17 @@ def _end_active(outer: mlflow.ActiveRun | None, status: str) -> list[str]:
     return ended
 
 
-def _describe(
-    recorder: RunRecorder, command_line: CommandLine, stage: str, device: ClaimedDevice, fresh: bool
-) -> None:
-    """Write the params and tags that are known before the work; a run that is added to keeps its own."""
-    tags = {"device": device.name, **owner_tags.make_owner_tags()}
+def _describe(recorder: RunRecorder, command_line: CommandLine, stage: str, device: ClaimedDevice) -> None:
+    """Write the params and tags that are known before the work."""
+    tags = {"device": device.name, **owner_tags.make_owner_tags(), "stage": stage}
     if device.cores:
         tags["cores"] = ",".join(map(str, device.cores))
-    if fresh:
-        tags |= {"stage": stage, **command_record.make_command_tags(command_line, stage)}
-        tags |= mlflow_runs.make_user_tags(command_line)
+    tags |= command_record.make_command_tags(command_line, stage)
+    tags |= mlflow_runs.make_user_tags(command_line)
     recorder.set_tags(tags)  # first the owner: from here on a killed run is found
-    if fresh:
-        command_record.log_long_command(recorder.client, recorder.run_id, command_line, stage)
-        existing = recorder.client.get_run(recorder.run_id).data.params
-        params = make_params(command_line)
-        mlflow_runs.log_params(recorder.client, recorder.run_id, params, existing)
+    command_record.log_long_command(recorder.client, recorder.run_id, command_line, stage)
+    existing = recorder.client.get_run(recorder.run_id).data.params
+    mlflow_runs.log_params(recorder.client, recorder.run_id, make_params(command_line), existing)
 
 
 def _open_run(client: mlflow.MlflowClient, command_line: CommandLine, stage: str) -> str:

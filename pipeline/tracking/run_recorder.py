@@ -145,7 +145,7 @@ class RunRecorder:
             tag = InputTag("mlflow.data.context", context)
             inputs.append(DatasetInput(dataset._to_mlflow_entity(), [tag]))
         self.client.log_inputs(self.run_id, inputs)
-        self.set_tags({"data.sha256": prepared.source_sha256, "data.key": prepared.key})
+        self.set_tags({mlflow_runs.DATA: prepared.source_sha256, "data.key": prepared.key})
         self._log_texts({"data/report.json": _to_json(prepared.report)})
         if prepared.columns:
             self._log_texts({"data/columns.json": encode_columns(prepared.columns)})

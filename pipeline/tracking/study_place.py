@@ -8,11 +8,13 @@ from mlflow.entities import Experiment, Run
 from mlflow.exceptions import MlflowException
 
 from pipeline.errors import BadInput
+from pipeline.search.study_identity import find_copied
 from pipeline.settings.command_line import CommandLine
 from pipeline.tracking import mlflow_runs
 from pipeline.tracking.registry import names
 from pipeline.tracking.runs import adopted_run
 from pipeline.tracking.runs.owner_tags import read_owner
+from pipeline.tracking.stores.artifact_place import check_artifacts
 
 if TYPE_CHECKING:
     from pipeline.search.study_store import StudyStore
@@ -31,14 +33,18 @@ LOOKED_UP = 20
 def choose_place(client: MlflowClient, store: "StudyStore", command_line: CommandLine) -> str:
     """Choose the experiment of a study: the one that it is recorded in, or for a new study that of a new run.
 
+    A copy of a study is recorded beside it.
+
     Raises:
         BadInput: it is recorded in another MLflow store, or something else has the name of a new one.
     """
     experiment_id = find_place(client, store, command_line)
+    is_new = experiment_id is None or find_copied(store.name, store.read_attrs()) is not None
     if experiment_id is None:
         experiment_id = adopted_run.choose_experiment(client, command_line)
+    if is_new:
         check_name(client, experiment_id, store.name)
-        names.check_name(client, "search.study", store.name)
+        names.check_study(client, store.name)
     return experiment_id
 
 
@@ -57,6 +63,7 @@ def find_place(client: MlflowClient, store: "StudyStore", command_line: CommandL
             f"search.study={store.name} is recorded in another MLflow store than MLFLOW_TRACKING_URI names, "
             "or its experiment was removed for good; set that store, or start anew with search.study=NAME"
         )
+    check_artifacts(client.tracking_uri, experiment)
     if experiment.lifecycle_stage == "deleted":
         client.restore_experiment(experiment.experiment_id)
         print(f"the experiment {experiment.name} of the study was deleted; it is restored", file=sys.stderr)

@@ -78,6 +78,7 @@ class StudyRecorder:
         """What the runs of trials are known to say of the frontier; a study has thousands of them."""
         self._drawn_at, self._rest_seconds = 0.0, REFRESH_SECONDS
         self._drawn_points: tuple[Point, ...] | None = None
+        self._knows_foreign = False
         with exclusive("run"):
             self.run_id = self._open_study_run()
         self.lease = RunLease(client, self.run_id)
@@ -175,6 +176,7 @@ class StudyRecorder:
 
     def _update_tags(self, results: Results) -> None:
         """Write what has changed of the tags of trials, all at once."""
+        self._leave_foreign(results)
         changes = []
         for trial in results.trials:
             recorded = self._tags.get(trial.run_id or "", {})
@@ -194,6 +196,14 @@ class StudyRecorder:
             for change in changes:
                 with mlflow_runs.unless_deleted(self.client, change.run_id):  # in the UI
                     mlflow_runs.set_tags(self.client, change.run_id, change.tags)
+
+    def _leave_foreign(self, results: Results) -> None:
+        """Leave the runs of another study as they are, of which this one is a copy: found once for all."""
+        if not self._knows_foreign:
+            unknown = [trial.run_id for trial in results.trials if trial.run_id not in self._tags]
+            self.runs.note_foreign([run_id for run_id in unknown if run_id])
+            self._tags |= dict.fromkeys(self.runs.foreign, study_view.BEATEN)
+            self._knows_foreign = True
 
     def _draw_frontier(self, results: Results, unit: tuple[str, float], force: bool) -> bool:
         """Draw the line as a run of its own, exchanged whole: a metric's history cannot be taken back."""

@@ -1,7 +1,7 @@
 """All runs of one study in MLflow: how they are found, and what becomes of what a deleted one would get."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -10,6 +10,7 @@ from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
 from pipeline.tracking import mlflow_runs, mlflow_store
+from pipeline.tracking.runs import bulk_runs
 from pipeline.tracking.study_place import STUDY, STUDY_ID, read_study_id
 
 TRIAL, ROLE, TRY = "trial", "role", "try"
@@ -32,6 +33,15 @@ class StudyRuns:
         self.client, self.experiment_id = client, study.experiment_id
         self.tags = {STUDY: study.name, STUDY_ID: study.identity}
         self._deleted: set[str] = set()
+        self.foreign: frozenset[str] = frozenset()
+        """Runs of trials that belong to another study, of which this one is a copy; see `note_foreign`."""
+
+    def note_foreign(self, run_ids: Sequence[str]) -> None:
+        """Note which of the runs are those of another study."""
+        identities = bulk_runs.read_tag(self.client, run_ids, STUDY_ID)
+        self.foreign = frozenset(
+            run_id for run_id, identity in identities.items() if identity != self.tags[STUDY_ID]
+        )
 
     @contextmanager
     def unless_deleted(self, run_id: str, what: str) -> Iterator[None]:

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from mlflow.entities import Run
 
 from pipeline.formatting import escape_markdown, format_params
+from pipeline.processes.process_owner import ProcessOwner
 from pipeline.search.workers.job import TrialOutcome
 from pipeline.secrets import mask, mask_all
 from pipeline.settings.command_line import CommandLine, Overrides
 from pipeline.tracking import mlflow_runs, mlflow_store
 from pipeline.tracking.metrics.curve import list_trial_metrics
-from pipeline.tracking.runs import bulk_runs, command_record, notes
+from pipeline.tracking.runs import bulk_runs, command_record, notes, owner_tags
 from pipeline.tracking.runs.bulk_runs import NewRun, RunChange
 from pipeline.tracking.runs.params import make_params, make_run_name
 from pipeline.tracking.runs.run_lease import RunLease
@@ -20,12 +21,16 @@ from pipeline.tracking.study_runs import ROLE, TRIAL, TRY, StudyRuns
 
 @dataclass(frozen=True, slots=True)
 class TrialStart:
-    """A trial that begins, or a confirmation (`role`); `attempt`: its name for `delete_attempt`."""
+    """A trial that begins, or a confirmation (`role`); `attempt`: its name for `delete_attempt`.
+
+    `data`: SHA-256 (hex) of what it is trained on, where the study says it.
+    """
 
     attempt: str
     number: int
     command_line: CommandLine
     role: str | None = None
+    data: str | None = None
 
 
 class TrialRecorder:
@@ -68,6 +73,7 @@ class TrialRecorder:
             TRY: start.attempt,
             "stage": role or "trial",
             **({ROLE: role} if role else {}),
+            **({mlflow_runs.DATA: start.data} if start.data else {}),
             **self._make_command_tags(command_line),
             **mlflow_runs.make_user_tags(self._command_line, nested=True),
             mlflow_runs.RUN_NAME: name,
@@ -150,19 +156,25 @@ class TrialRecorder:
                 mlflow_runs.log_output(client, run_id, output)
         self.runs.end_run(run_id, "a trial", change.status or "FINISHED")
 
-    def fail_attempt(self, attempt: str, reason: str) -> str | None:
-        """End the run of a trial whose process has died as failed; return its id, None where it has none."""
+    def fail_attempt(self, attempt: str, owner: ProcessOwner | None, reason: str) -> str | None:
+        """End the run of a trial whose process has died as failed; return its id, None where it has none.
+
+        `owner`: the process, None where nobody knows: see `SweepObserver`.
+        """
         run_id = None
-        for run in self._list_runs_of(attempt):
+        for run in self._list_runs_of(attempt, owner):
             run_id = str(run.info.run_id)
             with self.runs.unless_deleted(run_id, "a trial"):
                 mlflow_runs.set_tags(self.runs.client, run_id, {"trial_state": "failed", "reason": reason})
             self.runs.end_run(run_id, "a trial", "FAILED")
         return run_id
 
-    def delete_attempt(self, attempt: str) -> bool:
-        """Delete the run of an interrupted trial, as its next try has its own; return whether it had one."""
-        runs = self._list_runs_of(attempt)
+    def delete_attempt(self, attempt: str, owner: ProcessOwner | None) -> bool:
+        """Delete the run of an interrupted trial, as its next try has its own; return whether it had one.
+
+        `owner`: see `fail_attempt`.
+        """
+        runs = self._list_runs_of(attempt, owner)
         for run in runs:
             self._lease.drop(run.info.run_id)
             self._command_lines.pop(run.info.run_id, None)
@@ -171,5 +183,7 @@ class TrialRecorder:
                 self.runs.client.delete_run(run.info.run_id)
         return bool(runs)
 
-    def _list_runs_of(self, attempt: str) -> list[Run]:
-        return list(self.runs.search(f"tags.{TRY} = {mlflow_runs.quote(attempt)}"))
+    def _list_runs_of(self, attempt: str, owner: ProcessOwner | None) -> list[Run]:
+        runs = self.runs.search(f"tags.{TRY} = {mlflow_runs.quote(attempt)}")
+        owners = ((run, owner_tags.read_owner(run)) for run in runs)
+        return [run for run, recorded in owners if not owner or (recorded and recorded.is_same(owner))]

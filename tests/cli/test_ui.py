@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+from pathlib import Path
 
 import mlflow
 import pytest
@@ -51,8 +52,15 @@ def test_a_host_that_is_not_this_machine_is_one_line(
 
 
 def test_it_names_the_pages_and_the_runs_of_the_newest_studies(
-    started: list[list[str]], capsys: pytest.CaptureFixture[str]
+    started: list[list[str]],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ) -> None:
+    registry = tmp_path / "models.db"
+    monkeypatch.setenv("MLFLOW_REGISTRY_URI", f"sqlite:///{registry}")
+    for name in ("MLFLOW_BACKEND_STORE_URI", "MLFLOW_REGISTRY_STORE_URI"):
+        monkeypatch.setenv(name, "")
     client: mlflow.MlflowClient = mlflow_store.open_store()
     experiment = mlflow_store.find_or_create_experiment(client, "of studies")
     run_id = mlflow_runs.create_run(client, experiment, "digits-1", {"stage": "sweep"})
@@ -72,3 +80,7 @@ def test_it_names_the_pages_and_the_runs_of_the_newest_studies(
     (words,) = started
     assert words[words.index("--port") + 1] == str(port)
     assert words[2] == "pipeline.tracking.pages.server"
+    # Whoever lists processes reads their words, and an address may have a password.
+    assert os.environ["MLFLOW_BACKEND_STORE_URI"] == os.environ["MLFLOW_TRACKING_URI"]
+    assert os.environ["MLFLOW_REGISTRY_STORE_URI"] == f"sqlite:///{registry}"
+    assert "sqlite:" not in " ".join(words)

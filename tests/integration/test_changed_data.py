@@ -10,6 +10,7 @@ import pytest
 
 from pipeline.cli import main
 from pipeline.cli.compose import compose
+from pipeline.cli.stages.evaluate import CHANGED
 from pipeline.data import sources
 from pipeline.search.study_identity import DATA
 from pipeline.search.study_store import StudyStore
@@ -151,6 +152,32 @@ def test_a_table_that_changes_between_two_trials_stops_the_search(
     assert sweep(table)[0] == 0
     assert len(read_trials()) == 2
     assert_measured_here(read_trials())
+
+
+def command(*words: str) -> tuple[int, list[str]]:
+    err = StringIO()
+    with redirect_stdout(StringIO()), redirect_stderr(err):
+        code = main(words)
+    return code, err.getvalue().splitlines()
+
+
+def test_a_model_is_scored_on_changed_data_with_a_word_and_not_into_its_run(table: Path) -> None:
+    words = ("data=csv", "data.label=y", f"data.path={table}", "train.epochs=1", "device=cpu")
+    assert command("train", *words)[0] == 0
+    client = mlflow_store.open_store()
+    experiment = client.get_experiment_by_name("fulcrum").experiment_id
+    (run,) = client.search_runs([experiment])
+    trained, tags = f"trained={run.info.run_id}", run.data.tags
+    assert command("evaluate", trained) == (0, [])
+    write_table(table, -1)
+    code, (line,) = command("evaluate", trained)
+    assert (code, line) == (0, f"data: {CHANGED}")
+    assert command("evaluate", trained, *words[:3]) == (0, [])  # other rows, on purpose
+    for name in ("evaluate", "profile"):
+        code, (line,) = command(name, trained, "record=model")
+        assert code == 2
+        assert line.startswith("error: record must be own for other data than those of the training (")
+    assert client.get_run(run.info.run_id).data.tags == tags
 
 
 def test_a_table_that_is_written_while_it_is_read_is_refused(

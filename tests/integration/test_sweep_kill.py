@@ -16,7 +16,7 @@ import pytest
 from pipeline.search import optuna_storage
 from pipeline.settings import addresses
 from pipeline.tracking import mlflow_store
-from pipeline.tracking.registry.point_models import MEMBER
+from pipeline.tracking.registry.names import MEMBER
 from tests.support.killed_sweeps import EndedStudy, KilledSweep, make_context
 
 KILLS, TRIALS = 6, 8

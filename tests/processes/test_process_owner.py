@@ -89,6 +89,41 @@ def test_what_is_said_of(change: Callable[[ProcessOwner], ProcessOwner], expecte
     assert judged(change(ME)) == expected
 
 
+@pytest.mark.parametrize(
+    ("change", "is_same"),
+    [
+        (lambda me: ProcessOwner.from_dict(me.to_dict()), True),
+        (lambda me: replace(me, holder="a"), True),
+        (old, True),
+        (lambda me: replace(old(me), host="another"), False),
+        (lambda me: replace(me, host="renamed"), True),
+        (lambda me: replace(me, pid=me.pid + 1), False),
+        (lambda me: replace(me, boot_id=OTHER_BOOT), False),
+        (lambda me: replace(me, pid_namespace=1), False),
+        (lambda me: replace(me, started_after_boot=1.0), False),
+        (lambda me: replace(old(me), started=me.started + 1000), False),
+    ],
+)
+def test_one_process_is_known_again(change: Callable[[ProcessOwner], ProcessOwner], is_same: bool) -> None:
+    if ME.boot_id is None or ME.pid_namespace is None:
+        pytest.skip("this system names neither its boots nor its PID namespaces")
+    assert ME.is_same(change(ME)) == change(ME).is_same(ME) == is_same
+
+
+@pytest.mark.skipif(not psutil.LINUX, reason="/proc is of Linux")
+def test_a_process_that_the_system_hides_is_out_of_sight(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of another user, where /proc is mounted with hidepid: its trials are its own while its lease lasts."""
+
+    def refuse(_pid: int, _signal: int) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(psutil, "PROCFS_PATH", "/nowhere")
+    monkeypatch.setattr(os, "kill", refuse)
+    hidden = replace(ME, pid=99999999)
+    assert judged(hidden) == "out of sight"
+    assert [is_free(hidden, is_over) for is_over in (False, True)] == [False, True]
+
+
 def test_what_may_be_taken() -> None:
     """By one rule: who is seen decides by itself, of all others the lease tells."""
     far = replace(ME, host="another", boot_id=OTHER_BOOT)

@@ -237,6 +237,20 @@ def test_what_came_to_nothing_is_not_proposed_again() -> None:
     assert len(set(frozen(seen))) == len(seen) == ALL_OF_SMALL
 
 
+@pytest.mark.parametrize("is_known", [True, False])
+def test_values_that_another_program_has_told_teach_nothing(is_known: bool) -> None:
+    proposer = TrialSuggester(SMALL, Sampler.tpe, None, 0, 1)
+    told = Book(proposer)
+    proposal = told.begin() if is_known else proposer.suggest()
+    assert proposal is not None
+    told.rows = [told.row(proposal, TrialState.COMPLETE, [0.99, 1e-9])]
+    told.rows[0].number = 0
+    proposer.show(told.rows)
+    (*_, trial) = proposer._study.get_trials()
+    assert (trial.state, trial.values) == (TrialState.FAIL, None)
+    assert told.rows[0].values == [0.99, 1e-9]
+
+
 @pytest.mark.parametrize("state", [TrialState.COMPLETE, TrialState.FAIL])
 def test_limits_become_constraints(state: TrialState) -> None:
     """Whether a trial is shown when it has ended, or was known as running before."""

@@ -4,9 +4,10 @@ import multiprocessing
 from pathlib import Path
 
 import pytest
+from optuna import copy_study
 
 from pipeline.errors import BadSetting
-from pipeline.search.study_identity import DATA, IDENTITY, bind_study
+from pipeline.search.study_identity import DATA, IDENTITY, NAMED, bind_study
 from pipeline.search.study_store import StudyStore
 
 ABOUT = {"space": ["model.hidden=8,16"], "settings": ["data=csv"], "device": "a CPU, 1 core"}
@@ -69,6 +70,32 @@ def test_no_two_studies_have_one_identity(tmp_path: Path) -> None:
     (tmp_path / "studies.db").unlink()
     identities.append(bind_study(open_store(tmp_path), FIRST))
     assert len(set(identities)) == 4
+
+
+def test_a_copy_under_another_name_is_a_study_of_its_own(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Optuna's dashboard renames by a copy, too; a copy of the same name in another storage is the study."""
+    identity, url = bind_study(open_store(tmp_path), FIRST), f"sqlite:///{tmp_path / 'studies.db'}"
+    copy_study(from_study_name="s", from_storage=url, to_storage=url, to_study_name="copy")
+    copied = bind_study(open_store(tmp_path, "copy"), FIRST)
+    assert capsys.readouterr().err == "study copy is a copy of s, whose MLflow runs stay as they are\n"
+    assert copied != identity == bind_study(open_store(tmp_path), FIRST)
+    assert bind_study(open_store(tmp_path, "copy"), FIRST) == copied
+    (tmp_path / "moved").mkdir()
+    moved = f"sqlite:///{tmp_path / 'moved' / 'studies.db'}"
+    copy_study(from_study_name="s", from_storage=url, to_storage=moved)
+    assert bind_study(open_store(tmp_path / "moved"), FIRST) == identity
+    assert capsys.readouterr().err == ""
+
+
+def test_a_study_that_does_not_say_its_name_yet_goes_on(tmp_path: Path) -> None:
+    """As those of earlier releases."""
+    store = open_store(tmp_path)
+    store.write_attr(IDENTITY, "1a2b3c4d")
+    store.write_attr(DATA, FIRST)
+    assert bind_study(store, FIRST) == "1a2b3c4d"
+    assert store.read_attrs()[NAMED] == "s"
 
 
 def _bind(folder: Path, results: "multiprocessing.Queue[str]") -> None:

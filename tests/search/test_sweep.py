@@ -6,6 +6,7 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
+import optuna
 import pytest
 from optuna.trial import TrialState
 
@@ -27,7 +28,7 @@ from pipeline.search.workers.job import Job, TrialOutcome
 from pipeline.search.workers.pool import Crash, Stoppage
 from pipeline.settings import sqlite_waiting
 from pipeline.settings.command_line import EPOCHS, Overrides
-from tests.support.sweeps import DEVICE, SPACE, Pool, Scene, complete, composed, curve_of, states
+from tests.support.sweeps import BASE, DEVICE, SPACE, Pool, Scene, complete, composed, curve_of, states
 
 # ---- how many ---------------------------------------------------------------------------------------------
 
@@ -227,6 +228,54 @@ def test_queued_words_that_say_nothing_any_more_have_failed(scene: Callable[...,
     assert [each.state for each in made.sweep.results.trials] == ["failed", "complete"]
     assert made.sweep.results.trials[0].reason.startswith("model has no setting width")
     assert made.sweep.results.trials[0].command.endswith("model.width=3")
+
+
+def test_no_secret_of_the_words_is_written_into_the_storage(scene: Callable[..., Scene]) -> None:
+    """Which others may read: neither of a queued baseline, nor of what a trial says, or that died twice."""
+    shared = Overrides((*BASE, "db=postgresql://ann:ge%2Fheim@host/db"))
+    said = "no login with ge/heim"
+
+    end = TrialOutcome(status="failed", reason=said, output=said)
+    made = scene("search.enqueue=['model.hidden=8']", "search.trials=2", pool=Pool(work=lambda _: end))
+    plain = made.sweep.spec.compose
+    made.sweep.spec = made.sweep.dispatcher._spec = replace(
+        made.sweep.spec,
+        fixed=shared,
+        compose=lambda words: replace(
+            plain([word for word in words if "://" not in word]), overrides=Overrides(words)
+        ),
+    )
+    made.sweep.run()
+    failed = made.sweep.dispatcher._fail_dead(made.store.trials()[0])
+    assert made.observer.opened[0].command_line.overrides == (*shared, "model.hidden=8")
+    assert failed is not None
+    assert failed["command"].endswith("db=postgresql://ann:***@host/db' model.hidden=8")
+    written = [row.user_attrs for row in made.store.trials()]
+    assert len(written) == 2
+    assert "heim" not in str(written)
+    assert made.sweep.results.trials[0].reason == "no login with ***"
+
+
+@pytest.mark.parametrize("state", [TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL])
+def test_a_trial_that_a_person_ends_in_the_dashboard_is_tried_again_once_its_try_is_over(
+    scene: Callable[..., Scene], address: str, request: pytest.FixtureRequest, state: TrialState
+) -> None:
+    """`optuna tell`, too; what they say that it came to was not measured."""
+
+    def about_to(job: Job) -> None:
+        if job.number == 1:
+            values = (0.999, 1e-9) if state is TrialState.COMPLETE else None
+            optuna.load_study(storage=address, study_name=request.node.name).tell(1, values, state)
+            made.sweep.dispatcher._reclaimed_at = -60.0
+            made.sweep.dispatcher._reclaim_orphans(made.store)  # as it does each 10 s
+
+    made = scene("search.trials=3", pool=Pool(about_to=about_to))
+    made.sweep.run()
+    assert [each.number for each in made.sweep.results.trials] == [0, 2, 3]
+    assert made.observer.discarded == ["1", "1"]  # as its try is over, and as it is tried again
+    assert made.store.trials()[2].user_attrs[REQUEUES] == 1
+    assert all(each.points[-1].accuracy < 0.999 for each in made.sweep.results.trials)
+    assert len(scene("search.trials=3").sweep.results.trials) == 3  # whoever reads it later
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])

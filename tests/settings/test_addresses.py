@@ -131,6 +131,12 @@ def test_studies_lie_beside_a_local_database(
             "got postgresql://ann:***@h/db (no host ***@h); do this",
         ),
         ("x", "y" * 400, f"got x ({297 * 'y'}...); do this"),
+        ("SQLITE:////x/m.db", "no", "got SQLITE:////x/m.db (no); write sqlite:////x/m.db"),
+        ("sqlite:/x/m.db", "no", "got sqlite:/x/m.db (no); write sqlite:////x/m.db"),
+        ("/x/a%b.db", "no", "got /x/a%b.db (no); write sqlite:////x/a%25b.db"),
+        ("127.0.0.1:5000", "no", "got 127.0.0.1:5000 (no); write http://127.0.0.1:5000"),
+        ("c:5", "no", "got c:5 (no); do this"),
+        ("./runs", "no", "got ./runs (no); do this"),
     ],
 )
 def test_a_failure_is_one_line_with_its_remedy(address: str, error: str, line: str) -> None:
@@ -232,3 +238,21 @@ def test_a_store_that_does_not_answer_names_what_was_set(
     with pytest.raises(BadInput, match=f"^{key} must .*file is not a database") as caught:
         addresses.check_store()
     assert ("unset" in str(caught.value)) is (named == "other.db")
+
+
+def test_a_home_folder_in_an_address_is_told_and_no_folder_is_called_like_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", "/home/ann")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///~/m.db")
+    with pytest.raises(BadInput) as caught:
+        addresses.check_store()
+    assert str(caught.value) == (
+        "MLFLOW_TRACKING_URI must name a store that answers, got sqlite:///~/m.db (in an address ~ is no "
+        "home folder); write sqlite:////home/ann/m.db"
+    )
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "~").mkdir()
+    (tmp_path / "~" / "m.db").touch()  # of an earlier release, which made it
+    addresses.require_lasting("sqlite:///~/m.db")

@@ -26,7 +26,7 @@ from pipeline.search.storage.our_studies import OUTCOME
 from pipeline.search.storage.trial_states import REQUEUES, is_interrupted
 from pipeline.search.study_store import StudyStore
 from pipeline.tracking import mlflow_store
-from pipeline.tracking.registry.point_models import MEMBER
+from pipeline.tracking.registry.names import MEMBER
 from pipeline.tracking.runs.orphans import end_orphans
 
 PRELOADED = [

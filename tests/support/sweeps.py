@@ -8,6 +8,7 @@ from typing import ParamSpec, TypeVar
 from pipeline.cli.compose import compose
 from pipeline.cli.sweep import space as sweep_space
 from pipeline.measures import Curve, Epoch, Point
+from pipeline.processes.process_owner import ProcessOwner
 from pipeline.search.results import Results
 from pipeline.search.study_store import StudyStore
 from pipeline.search.sweep import Sweep
@@ -157,11 +158,13 @@ class Observer:
     def advance_phase(self) -> None:
         pass
 
-    def discard_trial(self, name: str) -> bool:
+    def discard_trial(self, name: str, owner: ProcessOwner | None) -> bool:
+        assert owner is not None
         self.discarded.append(name)
         return self.records
 
-    def fail_trial(self, name: str, reason: str) -> str | None:
+    def fail_trial(self, name: str, owner: ProcessOwner | None, reason: str) -> str | None:
+        assert owner is not None
         assert reason
         if not self.records:
             return None

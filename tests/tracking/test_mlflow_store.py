@@ -183,10 +183,14 @@ def test_an_adopted_run_is_handed_out_once(monkeypatch: pytest.MonkeyPatch) -> N
     assert "MLFLOW_RUN_ID" not in os.environ
 
 
-def test_a_deleted_experiment_comes_back(client: mlflow.MlflowClient) -> None:
+def test_a_deleted_experiment_comes_back_with_a_word(
+    client: mlflow.MlflowClient, capsys: pytest.CaptureFixture[str]
+) -> None:
     first = mlflow_store.find_or_create_experiment(client, "gone")
     client.delete_experiment(first)
-    assert mlflow_store.find_or_create_experiment(client, "gone") == first
+    for _ in range(2):
+        assert mlflow_store.find_or_create_experiment(client, "gone") == first
+    assert capsys.readouterr().err == "the experiment gone was deleted; it is restored, with its runs\n"
 
 
 WITHOUT_SERVER = """

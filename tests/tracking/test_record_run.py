@@ -4,17 +4,19 @@ import json
 import os
 import signal
 from contextlib import AbstractContextManager, suppress
+from dataclasses import replace
 from typing import Any
 
 import mlflow
 import pytest
+from mlflow.tracking import fluent
 
 from pipeline import signals
 from pipeline.cli.compose import compose
 from pipeline.errors import Stopped
 from pipeline.hardware.device import ClaimedDevice
 from pipeline.measures import Epoch
-from pipeline.tracking import mlflow_store, run_recorder
+from pipeline.tracking import mlflow_runs, mlflow_store, run_recorder
 from pipeline.tracking.record_run import record_run
 
 HELD = ClaimedDevice("cpu", "some CPU, 1 core", 1, "/CPU:0")
@@ -146,14 +148,27 @@ def test_the_run_of_mlflow_run_is_adopted_not_doubled(
 def test_a_finished_run_can_be_added_to(client: mlflow.MlflowClient) -> None:
     with record_run(compose([]), "run", HELD) as first:
         pass
-    with record_run(compose(["train.epochs=3"]), "evaluate", HELD, run_id=first.run_id) as second:
+    mlflow_runs.set_tags(client, first.run_id, {"pid": "1", "heartbeat": "1"})  # another process
+    before = client.get_run(first.run_id)
+    other = replace(HELD, name="another CPU, 1 core", cores=(7,))
+    with record_run(compose(["train.epochs=3"]), "evaluate", other, run_id=first.run_id) as second:
         second.record_epoch(
             Epoch(number=1, device_seconds=0.5, train_loss=1.0, validation_loss=1.0, validation_accuracy=0.5)
         )
+        # A kill, at any moment, leaves it as the finished run that it is.
+        assert client.get_run(first.run_id).info.status == "FINISHED"
     run = client.get_run(first.run_id)
-    assert run.info.status == "FINISHED"
-    assert run.data.params["train.epochs"] == "10"
-    assert run.data.tags["stage"] == "run"
+    assert run.data.metrics["train/validation_accuracy"] == 0.5
+    assert (run.info, run.data.tags, run.data.params) == (before.info, before.data.tags, before.data.params)
+
+
+def test_a_run_that_trains_still_is_left_to_its_process(client: mlflow.MlflowClient) -> None:
+    with record_run(compose([]), "run", HELD) as first:
+        before = client.get_run(first.run_id).data.tags
+        with record_run(compose([]), "serve-bench", HELD, run_id=first.run_id) as second:
+            second.add_metrics({"a": 1.0})
+        run = client.get_run(first.run_id)
+        assert (run.info.status, run.data.tags) == ("RUNNING", before)
 
 
 def test_a_finished_run_stays_finished_where_adding_to_it_fails(client: mlflow.MlflowClient) -> None:
@@ -189,3 +204,17 @@ def test_a_password_in_a_path_is_recorded_nowhere(client: mlflow.MlflowClient) -
     run = client.get_run(record.run_id)
     assert "geheim" not in str(run.to_dictionary())
     assert run.data.params["data.path"] == "https://ann:***@host/data.npz"
+
+
+def test_a_program_may_have_set_another_experiment(
+    client: mlflow.MlflowClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = mlflow_store.find_or_create_experiment(client, "of the program")
+    monkeypatch.setattr(fluent, "_active_experiment_id", other)  # as `mlflow.set_experiment` does
+    command_line = compose(["tracking.experiment=of the word"])
+    with record_run(command_line, "run", HELD) as recorder:
+        active = mlflow.active_run()
+        assert active is not None
+        assert (active.info.run_id, active.info.experiment_id) == (recorder.run_id, recorder.experiment_id)
+    assert client.get_experiment(recorder.experiment_id).name == "of the word"
+    assert fluent._active_experiment_id == other

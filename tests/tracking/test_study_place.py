@@ -8,6 +8,7 @@ import pytest
 from pipeline.cli.compose import compose
 from pipeline.errors import BadInput
 from pipeline.search.storage.study_table import ProposedTrial
+from pipeline.search.study_identity import NAMED
 from pipeline.search.study_store import StudyStore
 from pipeline.tracking import mlflow_store, study_place
 from pipeline.tracking.runs.owner_tags import make_owner_tags
@@ -76,6 +77,20 @@ def test_the_name_of_a_study_of_another_storage_is_taken(
     tags = {"study": store.name, "study_id": "theirs", **make_owner_tags()}
     run_id = client.create_run(experiment, tags=tags).info.run_id
     with pytest.raises(BadInput, match=f"is taken in the experiment fulcrum .*{run_id}"):
+        study_place.choose_place(client, store, compose([]))
+    client.delete_run(run_id)
+    assert study_place.choose_place(client, store, compose([])) == experiment
+
+
+def test_a_copy_is_recorded_beside_its_study_under_a_name_that_is_free(
+    client: mlflow.MlflowClient, store: StudyStore
+) -> None:
+    experiment = mlflow_store.find_or_create_experiment(client, "of copies")
+    study_place.write_place(client, store, experiment)
+    store.write_attr(NAMED, "the original")
+    tags = {"study": store.name, "study_id": "theirs", **make_owner_tags()}
+    run_id = client.create_run(experiment, tags=tags).info.run_id
+    with pytest.raises(BadInput, match=f"is taken in the experiment of copies .*{run_id}"):
         study_place.choose_place(client, store, compose([]))
     client.delete_run(run_id)
     assert study_place.choose_place(client, store, compose([])) == experiment

@@ -1,19 +1,24 @@
 """The record of a study: its run ends as what happened."""
 
 from contextlib import nullcontext, suppress
+from dataclasses import replace
 
 import mlflow
 import pytest
 
 from pipeline.cli.compose import compose
-from pipeline.errors import Stopped
+from pipeline.errors import RecordDeleted, Stopped
+from pipeline.processes.process_owner import ProcessOwner
+from pipeline.search.results import Results
 from pipeline.search.workers.job import TrialOutcome
 from pipeline.settings.command_line import CommandLine
-from pipeline.tracking import mlflow_store
+from pipeline.tracking import mlflow_runs, mlflow_store
+from pipeline.tracking.registry import study_models
 from pipeline.tracking.runs import orphans
 from pipeline.tracking.study_recorder import StudyRecorder, record_study
 from pipeline.tracking.study_runs import StudyKey
 from pipeline.tracking.trial_recorder import TrialStart
+from tests.support.studies import tried
 
 
 def key(client: mlflow.MlflowClient, name: str, identity: str = "1") -> StudyKey:
@@ -162,6 +167,56 @@ def test_a_study_of_another_identity_is_another_and_its_trials_stay() -> None:
     theirs = StudyRecorder(client, compose([]), key(client, "twice", "1"), "cpu")
     trial = open_trial(theirs, "twice 0", 0, compose([]))
     ours = StudyRecorder(client, compose([]), key(client, "twice", "2"), "cpu")
-    ours.trials.delete_attempt("twice 0")
+    ours.trials.delete_attempt("twice 0", None)
     assert ours.run_id != theirs.run_id
     assert client.get_run(trial).info.lifecycle_stage == "active"
+
+
+def test_of_two_runs_of_one_name_only_that_of_the_process_is_taken() -> None:
+    """As where studies.db was put back from a backup: a trial of the number was recorded before."""
+    client, me = mlflow_store.open_store(), ProcessOwner.current()
+    before = StudyRecorder(client, compose([]), key(client, "put back"), "cpu")
+    finished = open_trial(before, "1", 1, compose([]))
+    mlflow_runs.set_tags(client, finished, {"pid": str(me.pid + 1)})
+    before.trials.end_trials([(finished, DONE)], UNIT)
+    now = StudyRecorder(client, compose([]), key(client, "put back"), "cpu")
+    run_ids = [open_trial(now, "1", 1, compose([])) for _ in range(2)]
+    assert now.trials.fail_attempt("1", me, "it died") in run_ids
+    assert client.get_run(finished).data.tags["reason"] == DONE.reason
+    assert now.trials.delete_attempt("1", me)
+    states = {run_id: client.get_run(run_id).info.lifecycle_stage for run_id in [*run_ids, finished]}
+    assert states == {**dict.fromkeys(run_ids, "deleted"), finished: "active"}
+    assert not now.trials.delete_attempt("1", replace(me, pid=me.pid + 2))
+
+
+def test_a_copy_of_a_study_leaves_the_runs_of_its_trials_as_they_are() -> None:
+    client = mlflow_store.open_store()
+    theirs = StudyRecorder(client, compose([]), key(client, "copied"), "cpu")
+    trial = open_trial(theirs, "0", 0, compose([]))
+    before = client.get_run(trial).data.tags
+    ours = StudyRecorder(client, compose([]), key(client, "a copy", "2"), "cpu")
+    own = open_trial(ours, "1", 1, compose([]))
+    trials = [tried(0, (0.9, 1.0), run_id=trial), tried(1, (0.8, 0.5), run_id=own)]
+    results = Results(study="a copy", data="digits", trials=tuple(trials))
+    ours.update_frontier(results, UNIT)
+    assert ours.runs.foreign == {trial}
+    assert client.get_run(trial).data.tags == before
+    assert client.get_run(own).data.tags["frontier"] == "true"
+    assert study_models._find_run(ours, results.frontier[-1]) == ours.run_id
+    assert study_models._find_run(ours, results.frontier[0]) == own
+
+
+def test_an_experiment_that_was_removed_for_good_meanwhile_is_told_in_one_line() -> None:
+    """By `mlflow gc`."""
+    client = mlflow_store.open_store()
+    experiment = mlflow_store.find_or_create_experiment(client, "to be removed")
+    recorder = StudyRecorder(client, compose([]), StudyKey("removed", "1", experiment), "cpu")
+    trial = open_trial(recorder, "0", 0, compose([]))
+    client.delete_experiment(experiment)
+    client._tracking_client.store._hard_delete_experiment(experiment)
+    told = f"the experiment {experiment} was removed from the MLflow store"
+    with pytest.raises(RecordDeleted, match=told):
+        open_trial(recorder, "1", 1, compose([]))
+    with pytest.raises(RecordDeleted, match=told):
+        recorder.trials.end_trials([(trial, DONE)], UNIT)
+    recorder.close("FAILED")

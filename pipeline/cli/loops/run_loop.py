@@ -75,7 +75,8 @@ def _train(command_line: CommandLine, record: "RunRecorder") -> "LoopTrained":
                 record.add_metrics(trained.numbers[-1], trained.curve.last.number)
     except LoopFailed as error:
         if error.output:
-            mlflow_runs.log_output(record.client, record.run_id, error.output)
+            words = command_line.overrides
+            mlflow_runs.log_output(record.client, record.run_id, error.output, words)
         raise
     assert trained is not None
     return trained

@@ -89,9 +89,16 @@ def _describe_by_training(reference: "ModelReference") -> "ModelDescription":
         )
     from pipeline.data.preprocess import preprocess
     from pipeline.models.serving.description import describe_model
+    from pipeline.tracking import model_references
 
     settings = compose(reference.overrides).settings
-    return describe_model(preprocess(settings), settings.data)
+    prepared, trained = preprocess(settings), model_references.read_data(reference)
+    if trained not in (None, prepared.source_sha256):  # its classes may be others by now, and their order
+        raise BadInput(
+            f"trained must be a model that knows its classes, got {reference.text}, one of an earlier "
+            "release, and its data changed since; put them back, or train it again"
+        )
+    return describe_model(prepared, settings.data)
 
 
 def _check_label(data: Data, new: "NewData", findings: "Findings") -> None:

@@ -1,11 +1,22 @@
 """`evaluate`: what a trained model gets right and wrong, recorded as a run of its own or into the model's."""
 
+import sys
 from collections.abc import Sequence
 
 from pipeline.cli.stages.preparation import prepare
 from pipeline.cli.stages.recording import open_record
-from pipeline.cli.stages.trained_model import compose_with_model, get_target_run, load_fitting_model
-from pipeline.settings.command_line import Overrides
+from pipeline.cli.stages.trained_model import (
+    compose_with_model,
+    get_target_run,
+    is_of_same_data,
+    load_fitting_model,
+)
+from pipeline.settings.command_line import Overrides, group_of, key_of
+
+CHANGED = (
+    "changed since the model was trained, so this test split may have rows that it was trained on; "
+    "put the data back, or name other rows with data=..."
+)
 
 
 def run(words: Sequence[str]) -> None:
@@ -19,6 +30,8 @@ def run(words: Sequence[str]) -> None:
     from pipeline.tracking.serving import model_cards
 
     check_evaluation(preparation.prepared, command_line.settings)
+    if not is_of_same_data(command_line, reference, preparation.prepared) and not _names_data(words):
+        print(f"data: {CHANGED}", file=sys.stderr)
     model = load_fitting_model(reference, preparation.prepared)
     into = get_target_run(command_line, reference)
     # A card of other data than those of the training would name the wrong ones.
@@ -33,3 +46,8 @@ def run(words: Sequence[str]) -> None:
         if has_card:
             record.record_card(Overrides(reference.overrides), preparation.prepared, evaluation)
     results.show_evaluate(evaluation, preparation.prepared, record, privacy)
+
+
+def _names_data(words: Sequence[str]) -> bool:
+    """Return whether the user has named data, which are other ones on purpose."""
+    return any(group_of(key_of(word.lstrip("-"))) == "data" for word in words)

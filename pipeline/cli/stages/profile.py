@@ -5,7 +5,12 @@ from collections.abc import Sequence
 from pipeline.cli.explain.foreign_values import INT8
 from pipeline.cli.stages.preparation import prepare
 from pipeline.cli.stages.recording import open_record
-from pipeline.cli.stages.trained_model import compose_with_model, get_target_run, load_fitting_model
+from pipeline.cli.stages.trained_model import (
+    compose_with_model,
+    get_target_run,
+    is_of_same_data,
+    load_fitting_model,
+)
 from pipeline.errors import FulcrumError
 from pipeline.settings.measuring import Runtime
 
@@ -24,6 +29,7 @@ def run(words: Sequence[str]) -> None:
 
     settings = command_line.settings
     litert.check_runtime(settings.profile.runtime, preparation.prepared)
+    is_of_same_data(command_line, reference, preparation.prepared)
     model = load_fitting_model(reference, preparation.prepared)
     served = litert.make_served_file(model, settings.profile.runtime, preparation.prepared.validation)
     with open_record(preparation, "profile", get_target_run(command_line, reference)) as record:

@@ -36,7 +36,8 @@ def open_record(preparation: Preparation, stage: str, into: str | None = None) -
     from pipeline.tracking.record_run import record_run
 
     with record_run(preparation.command_line, stage, preparation.device, into) as record:
-        record.record_data(preparation.prepared)
+        if into is None:  # an earlier run says on which data it was trained
+            record.record_data(preparation.prepared)
         yield record
 
 

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from pipeline.tracking.model_references import ModelReference
 
 
+SHOWN_LETTERS = 12
+"""Of a SHA-256 in a message."""
+
+
 def compose_with_model(words: Sequence[str]) -> "tuple[CommandLine, ModelReference]":
     """Return the settings as the model's own run had them, with what is typed now on top, and the model.
 
@@ -42,6 +46,25 @@ def compose_with_model(words: Sequence[str]) -> "tuple[CommandLine, ModelReferen
 def get_target_run(command_line: CommandLine, reference: "ModelReference") -> str | None:
     """Return the model's own run where results are to be recorded there, None for a run of their own."""
     return reference.run_id if command_line.settings.record is RecordInto.model else None
+
+
+def is_of_same_data(command_line: CommandLine, reference: "ModelReference", prepared: "Prepared") -> bool:
+    """Return whether a model was trained on these very files, as far as its run says.
+
+    Raises:
+        BadSetting: results on other data are to be recorded into its run, which says on which it was trained.
+    """
+    from pipeline.tracking import model_references
+
+    trained = model_references.read_data(reference)
+    if trained in (None, prepared.source_sha256):
+        return True
+    if command_line.settings.record is RecordInto.model:
+        raise BadSetting(
+            f"record must be own for other data than those of the training ({str(trained)[:SHOWN_LETTERS]}), "
+            f"got model with {prepared.source_sha256[:SHOWN_LETTERS]}; leave it out, or put the data back"
+        )
+    return False
 
 
 def load_fitting_model(reference: "ModelReference", prepared: "Prepared") -> "keras.Model":

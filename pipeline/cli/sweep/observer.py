@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 from pipeline import signals
 from pipeline.cli.sweep.screen import Screen
 from pipeline.measures import Epoch
+from pipeline.processes.process_owner import ProcessOwner
 from pipeline.search.space import read_searched_values, strip_condition
 from pipeline.settings.command_line import EPOCHS
+from pipeline.settings.training import UserLoop
 
 if TYPE_CHECKING:
     from pipeline.search.results import Results
@@ -45,7 +47,12 @@ class StudyObserver:
             self._screen.show_started(trial.number)
         starts = [
             TrialStart(
-                trial.name, trial.number, trial.command_line, None if trial.seed is None else "confirm"
+                trial.name,
+                trial.number,
+                trial.command_line,
+                None if trial.seed is None else "confirm",
+                # Of a loop it is the code.
+                None if isinstance(trial.command_line.settings.trial, UserLoop) else trial.job.source,
             )
             for trial in trials
         ]
@@ -100,11 +107,11 @@ class StudyObserver:
     def advance_phase(self) -> None:
         self._screen.advance_phase()
 
-    def discard_trial(self, name: str) -> bool:
-        return self.record.trials.delete_attempt(name)
+    def discard_trial(self, name: str, owner: ProcessOwner | None) -> bool:
+        return self.record.trials.delete_attempt(name, owner)
 
-    def fail_trial(self, name: str, reason: str) -> str | None:
-        return self.record.trials.fail_attempt(name, reason)
+    def fail_trial(self, name: str, owner: ProcessOwner | None, reason: str) -> str | None:
+        return self.record.trials.fail_attempt(name, owner, reason)
 
     @property
     def unit(self) -> tuple[str, float]:

@@ -14,6 +14,7 @@ OWNER, ONCE, OUTCOME, ABOUT = "owner", "once", "outcome", "about"
 STUDY_ATTRS: dict[str, type] = {
     **dict.fromkeys((ABOUT, "data", "tracking", "validation"), dict),
     "identity": str,
+    "named": str,
     "page": str,
     "unit": list,
 }

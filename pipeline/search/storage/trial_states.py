@@ -34,5 +34,8 @@ def is_last_death(row: FrozenTrial) -> bool:
 
 
 def is_interrupted(row: FrozenTrial) -> bool:
-    """Return whether a trial ended because its process did."""
-    return row.state is TrialState.FAIL and OUTCOME not in row.user_attrs
+    """Return whether a trial has ended and came to nothing: its process did, or another program ended it.
+
+    A person can tell Optuna's dashboard any values for a trial that runs: they were not measured.
+    """
+    return row.state.is_finished() and OUTCOME not in row.user_attrs

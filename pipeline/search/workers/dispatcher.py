@@ -11,8 +11,10 @@ from pipeline import signals
 from pipeline.errors import FulcrumError
 from pipeline.measures import Point
 from pipeline.processes import garbage
+from pipeline.processes.process_owner import ProcessOwner
 from pipeline.search.outcomes import CONFIRM, get_trial_name, make_failed_outcome, make_outcome
 from pipeline.search.results import Results
+from pipeline.search.storage.held_trials import read_owner
 from pipeline.search.storage.study_table import ProposedTrial
 from pipeline.search.study_store import StudyStore
 from pipeline.search.sweep_spec import (
@@ -159,10 +161,12 @@ class Dispatcher:
         self._reclaimed_at = time.monotonic()
         limit = self._spec.search.most_trials if store is self._store else None
         for row in store.find_orphans(limit, self._fail_dead):
+            if row.number in self._running:
+                continue  # another program has ended it; it is tried again when this try is over
             # The record goes first: a kill in between leaves a trial that the next look finds again.
             # A task has none; its number may be that of a trial that counts.
             is_task = TASK in row.user_attrs
-            had_begun = not is_task and self._observer.discard_trial(get_trial_name(row))
+            had_begun = not is_task and self._observer.discard_trial(get_trial_name(row), read_owner(row))
             store.requeue(row, died=is_task or had_begun)
 
     def _fail_dead(self, row: FrozenTrial) -> dict[str, Any] | None:
@@ -172,7 +176,7 @@ class Dispatcher:
         """
         if TASK in row.user_attrs:
             return None
-        run_id = self._observer.fail_trial(get_trial_name(row), DIED_TWICE)
+        run_id = self._observer.fail_trial(get_trial_name(row), read_owner(row), DIED_TWICE)
         if run_id is None:
             return None
         command = "" if CONFIRM in row.user_attrs else make_run_command(self._spec.get_words_of(row))
@@ -196,7 +200,7 @@ class Dispatcher:
         """Let somebody try a running trial again: it was stopped and did nothing wrong."""
         trial, _ = self._running.pop(number)
         if row := store.give_up(number):  # first: a record is only deleted of what does not count
-            self._observer.discard_trial(trial.name)
+            self._observer.discard_trial(trial.name, read_owner(row))
             store.requeue(row, died)
 
     def _handle_events(self, store: StudyStore, frontier: Sequence[Point]) -> None:
@@ -243,15 +247,15 @@ class Dispatcher:
         store.note_spent(number, stoppage.paid_seconds)
         with signals.hold_back():
             self._give_back(store, number, died=not stoppage.is_innocent)
-        self._observer.show_loss(trial, mask(stoppage.reason), stoppage.paid_seconds)
+        reason = mask(stoppage.reason, *trial.command_line.overrides)
+        self._observer.show_loss(trial, reason, stoppage.paid_seconds)
         self._results = None
         return None
 
     def write_outcomes(self, store: StudyStore, outcomes: Mapping[int, TrialOutcome]) -> None:
         """Write the records first, then the study: its rows are what makes trials count."""
         with signals.hold_back():
-            masked = {number: end.mask_texts() for number, end in outcomes.items()}
-            ended = {number: EndedTrial(*self._running.pop(number), end) for number, end in masked.items()}
+            ended = {number: self._end_running(number, end) for number, end in outcomes.items()}
             self._observer.close_trials(list(ended.values()))
             rows = {
                 number: make_outcome(
@@ -260,6 +264,11 @@ class Dispatcher:
                 for number, end in ended.items()
             }
             for number in rows.keys() - store.finish_all(rows):
-                self._observer.discard_trial(ended[number].trial.name)
+                self._observer.discard_trial(ended[number].trial.name, ProcessOwner.current())
+                self._reclaimed_at = -RECLAIM_SECONDS
         self._results = None
         self._observer.show_results(self.results)
+
+    def _end_running(self, number: int, outcome: TrialOutcome) -> EndedTrial:
+        trial, run_id = self._running.pop(number)
+        return EndedTrial(trial, run_id, outcome.mask_texts(trial.command_line.overrides))

@@ -88,9 +88,9 @@ class TrialOutcome:
     metrics: Mapping[str, tuple[tuple[int, float], ...]] = field(default_factory=dict)
     states: tuple[Point, ...] = ()
 
-    def mask_texts(self) -> "TrialOutcome":
-        """Return the outcome without secrets: code of a user's own may say anything."""
-        return replace(self, reason=mask(self.reason), output=mask(self.output))
+    def mask_texts(self, words: Sequence[str]) -> "TrialOutcome":
+        """Return the outcome without secrets, also those of the trial's words: a user's code may say any."""
+        return replace(self, reason=mask(self.reason, *words), output=mask(self.output, *words))
 
     @property
     def points(self) -> tuple[Point, ...]:

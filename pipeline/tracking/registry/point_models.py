@@ -9,6 +9,7 @@ from pipeline.errors import FulcrumError
 from pipeline.search.confirmation import PointTraining, train_loop_point
 from pipeline.settings.measuring import Membership
 from pipeline.tracking import mlflow_store, model_artifact
+from pipeline.tracking.registry.names import MEMBER
 from pipeline.tracking.serving.point_facts import PointFacts
 
 if TYPE_CHECKING:  # a study of a user's own loop needs no TensorFlow
@@ -17,9 +18,6 @@ if TYPE_CHECKING:  # a study of a user's own loop needs no TensorFlow
     from pipeline.data.prepared import Prepared
     from pipeline.evaluation.evaluate import AnyEvaluation
     from pipeline.settings.settings import Settings
-
-MEMBER = "member"
-"""Tag of a model and of its version: number and epoch of the point whose model it is."""
 
 
 def log_point(

@@ -18,7 +18,8 @@ from pipeline.settings.training import UserLoop
 from pipeline.tracking import mlflow_runs, mlflow_store
 from pipeline.tracking.metrics.cost import list_spent
 from pipeline.tracking.registry import names, study_versions
-from pipeline.tracking.registry.point_models import MEMBER, log_loop_point, log_point
+from pipeline.tracking.registry.names import MEMBER
+from pipeline.tracking.registry.point_models import log_loop_point, log_point
 from pipeline.tracking.serving.point_facts import PointFacts
 from pipeline.trial import user_loop
 
@@ -36,8 +37,8 @@ def register_models(task: "Sweep", record: "StudyRecorder") -> None:
     that gave several points keeps the model of the dearest of them, and those that an alias names. Models
     that an earlier start of the study registered and that left the frontier since are unregistered.
     """
-    if names.is_prompt(record.client, record.study):
-        print(f"no model of the frontier is kept: {names.describe_prompt(record.study)}", file=sys.stderr)
+    if reason := names.explain_taken(record.client, record.study):
+        print(f"no model of the frontier is kept: {reason}", file=sys.stderr)
         return
     results = task.results
     versions = dict[tuple[int, int], str]()
@@ -101,9 +102,10 @@ def _write_command(results: "Results", name: str) -> str:
 
 
 def _find_run(record: "StudyRecorder", member: FrontierPoint) -> str | None:
-    """Find the run for the model of a point: the trial's, or where somebody has deleted it the study's."""
+    """Find the run for the model of a point: the trial's, or where that is deleted or foreign the study's."""
     trial = member.trial
-    if trial.run_id and not mlflow_runs.is_deleted(record.client, trial.run_id):
+    is_own = trial.run_id is not None and trial.run_id not in record.runs.foreign
+    if is_own and not mlflow_runs.is_deleted(record.client, str(trial.run_id)):
         return trial.run_id
     if not mlflow_runs.is_deleted(record.client, record.run_id):
         return record.run_id
@@ -124,7 +126,8 @@ def _register(task: "Sweep", record: "StudyRecorder", member: FrontierPoint) -> 
     _delete_left_over(record, run_id, name)
     try:
         version = _log_member(task, record, member, run_id)
-        if version is not None and run_id == record.run_id:
+        is_foreign = member.trial.run_id in record.runs.foreign
+        if version is not None and run_id == record.run_id and not is_foreign:
             _tell_of_deleted(member.trial.number, "the study's run has its model")
         return version
     except BaseException as error:

@@ -11,7 +11,7 @@ from pipeline.reports import study_markdown
 from pipeline.search.study_trial import FrontierPoint
 from pipeline.settings.searching.objectives import FURTHER
 from pipeline.tracking import mlflow_runs
-from pipeline.tracking.registry.point_models import MEMBER
+from pipeline.tracking.registry.names import MEMBER
 from pipeline.tracking.study_place import STUDY_ID, read_study_id
 
 if TYPE_CHECKING:

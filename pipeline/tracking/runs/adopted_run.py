@@ -9,13 +9,14 @@ from mlflow.exceptions import MlflowException
 from mlflow.utils.name_utils import _GENERATOR_NOUNS, _GENERATOR_PREDICATES
 
 from pipeline.errors import BadInput
-from pipeline.secrets import mask
+from pipeline.secrets import mask, mask_values
 from pipeline.settings.command_line import CommandLine
 from pipeline.settings.rules import require_name
 from pipeline.settings.tracking import EXPERIMENT_BARRED
 from pipeline.tracking import mlflow_store
 from pipeline.tracking.mlflow_runs import ENTRY_POINT, RUN_NAME, set_tags
 from pipeline.tracking.mlflow_store import ADOPTED, take_adopted_run
+from pipeline.tracking.runs import bulk_runs
 from pipeline.tracking.runs.orphans import discard_run
 from pipeline.tracking.runs.owner_tags import make_owner_tags, read_owner
 
@@ -57,6 +58,25 @@ def adopt_run(client: MlflowClient, name: str, experiment_id: str) -> str | None
     tags = {key: value for key, value in run.data.tags.items() if mask(value) != value}
     set_tags(client, str(run_id), {**tags, RUN_NAME: choose_name(run, name)})
     return run_id
+
+
+def hide_secrets(client: MlflowClient) -> None:
+    """Mask the params of the run that `mlflow run` opened, which it records as they were typed.
+
+    Raises:
+        BadInput: MLFLOW_RUN_ID names no run, or a deleted one.
+    """
+    run = find_adopted_run(client)
+    if run is None:
+        return
+    masked = mask_values(run.data.params)
+    secret = {key: value for key, value in masked.items() if value != run.data.params[key]}
+    if secret and not bulk_runs.replace_params(client, run.info.run_id, secret):
+        print(
+            f"`mlflow run` has recorded {', '.join(secret)} with a secret in the run {run.info.run_id}, "
+            "which a server lets nobody change; remove that run for good (mlflow gc) and change the secret",
+            file=sys.stderr,
+        )
 
 
 def find_adopted_run(client: MlflowClient) -> Run | None:

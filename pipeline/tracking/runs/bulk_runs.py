@@ -62,7 +62,12 @@ def insert_runs(client: MlflowClient, experiment_id: str, runs: Sequence[NewRun]
     store = _find_database(client)
     if store is None or not _are_plain(key for run in runs for key in (*run.tags, *run.params)):
         return None
-    experiment = store.get_experiment(experiment_id)
+    try:
+        experiment = store.get_experiment(experiment_id)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        return None  # it was removed for good
     if experiment.lifecycle_stage != LifecycleStage.ACTIVE:
         return None
     run_ids, began = [uuid4().hex for _ in runs], _read_clock()
@@ -117,6 +122,22 @@ def change_runs(client: MlflowClient, changes: Sequence[RunChange]) -> bool:
         if isinstance(error.__cause__, IntegrityError):  # somebody has written the same, now or before
             return False
         raise
+
+
+def replace_params(client: MlflowClient, run_id: str, params: Mapping[str, str]) -> bool:
+    """Write other values for params of a run, which MLflow lets nobody change; False where a server has them.
+
+    Raises:
+        MlflowException: the store does not answer.
+    """
+    store, table = _find_database(client), _get_table("params")
+    if store is None:
+        return False
+    with store.ManagedSessionMaker(read_only=False) as session:
+        for key, value in params.items():
+            is_param = (table.c.run_uuid == run_id) & (table.c.key == key)
+            session.connection().execute(update(table).where(is_param).values(value=value))
+    return True
 
 
 def _write_changes(store: "SqlAlchemyStore", changes: Sequence[RunChange]) -> bool:

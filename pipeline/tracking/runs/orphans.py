@@ -1,12 +1,15 @@
 """Runs that nobody holds any more: they are ended, or deleted where they were discarded."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import psutil
 from mlflow import MlflowClient
 from mlflow.entities import Run
+from mlflow.exceptions import MlflowException
 
 from pipeline.processes.process_owner import LEASE_SECONDS, is_free
 from pipeline.secrets import mask
@@ -16,9 +19,8 @@ from pipeline.tracking.mlflow_runs import (
     SOURCE_NAME,
     fail_models,
     search_runs,
-    unless_deleted,
 )
-from pipeline.tracking.mlflow_store import is_local
+from pipeline.tracking.mlflow_store import find_unanswered, is_local
 from pipeline.tracking.runs.command_record import read_git
 from pipeline.tracking.runs.owner_tags import HEARTBEAT, read_owner
 
@@ -40,15 +42,29 @@ def end_orphans(client: MlflowClient) -> list[str]:
     running = search_runs(client, experiments, "attributes.status = 'RUNNING'")
     orphans = [run.info for run in running if _is_orphan(run, is_local(client.tracking_uri))]
     for orphan in orphans:
-        fail_models(client, orphan.experiment_id, orphan.run_id)
-        # last: where this process is killed before, the run is found again
-        client.set_terminated(orphan.run_id, status="KILLED")
+        with _unless_refused():
+            fail_models(client, orphan.experiment_id, orphan.run_id)
+            # last: where this process is killed before, the run is found again
+            client.set_terminated(orphan.run_id, status="KILLED")
     condition = f"attributes.status != 'RUNNING' AND tags.{DISCARDED} LIKE '%'"
     for ended in list(search_runs(client, experiments, condition)):
         if ended.data.tags[DISCARDED] == ended.info.run_id:
-            with unless_deleted(client, ended.info.run_id):  # another process was faster
+            with _unless_refused():
                 client.delete_run(ended.info.run_id)
     return [orphan.run_id for orphan in orphans]
+
+
+@contextmanager
+def _unless_refused() -> Iterator[None]:
+    """Leave a run to others that is theirs by the rights of the server, or that one of them has just deleted.
+
+    A server that does not answer is raised.
+    """
+    try:
+        yield
+    except MlflowException as error:
+        if find_unanswered(error):
+            raise
 
 
 def end_crashed(client: MlflowClient, pid: int) -> None:

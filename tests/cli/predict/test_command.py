@@ -9,7 +9,11 @@ from subprocess import CompletedProcess
 import numpy as np
 import pytest
 
+from pipeline.cli.predict import command
+from pipeline.errors import BadInput
 from pipeline.models.predictor import make_predictor
+from pipeline.tracking import mlflow_store
+from pipeline.tracking.model_references import ModelReference
 from tests.conftest import Run
 from tests.support import places, saved
 from tests.support.saved import SavedModel
@@ -168,3 +172,15 @@ def test_a_model_of_an_earlier_release_says_that_it_cannot_be_compared(
     path.write_text(kept)
     assert done.returncode == 0, done.stderr
     assert "drift       not looked at: the model is of an earlier release" in done.stdout
+
+
+def test_a_model_of_an_earlier_release_is_not_described_by_data_that_changed() -> None:
+    client, words = mlflow_store.open_store(), ("data=digits",)
+    run_id = client.create_run("0", tags={"data.sha256": "0" * 64}).info.run_id
+    changed = ModelReference(run_id, f"runs:/{run_id}/model", run_id, words)
+    with pytest.raises(
+        BadInput, match=f"got {run_id}, one of an earlier release, and its data changed since;"
+    ):
+        command._describe_by_training(changed)
+    client.delete_tag(run_id, "data.sha256")  # nobody knows
+    assert len(command._describe_by_training(changed).classes) == 10

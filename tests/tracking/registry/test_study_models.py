@@ -17,7 +17,7 @@ from pipeline.search.sweep import Sweep
 from pipeline.tracking import mlflow_runs
 from pipeline.tracking.model_artifact import register_model
 from pipeline.tracking.registry import names, study_models, study_versions
-from pipeline.tracking.registry.point_models import MEMBER
+from pipeline.tracking.registry.names import MEMBER
 from pipeline.tracking.study_place import STUDY_ID
 from pipeline.tracking.study_recorder import StudyRecorder
 from tests.support.studies import study as make_study
@@ -29,7 +29,7 @@ STUDY = "a study with models"
 @pytest.fixture
 def record(client: mlflow.MlflowClient, experiment: str) -> StudyRecorder:
     run_id = mlflow_runs.create_run(client, experiment, "r", {STUDY_ID: "1"})
-    runs = SimpleNamespace(tags={STUDY_ID: "1"})
+    runs = SimpleNamespace(tags={STUDY_ID: "1"}, foreign=frozenset())
     made = SimpleNamespace(client=client, experiment_id=experiment, study=STUDY, run_id=run_id, runs=runs)
     return cast(StudyRecorder, made)
 

@@ -5,11 +5,12 @@ from collections.abc import Iterator
 import mlflow
 import pytest
 
+from pipeline.cli import main
 from pipeline.cli.compose import compose
 from pipeline.errors import BadInput
 from pipeline.processes.process_owner import ProcessOwner
 from pipeline.tracking import mlflow_runs, mlflow_store
-from pipeline.tracking.runs import adopted_run, orphans, owner_tags
+from pipeline.tracking.runs import adopted_run, bulk_runs, orphans, owner_tags
 from pipeline.tracking.runs.adopted_run import DEFAULT_EXPERIMENT_ID
 
 PROJECT = {"mlflow.project.entryPoint": "main"}
@@ -40,6 +41,41 @@ def test_it_is_taken_once_and_keeps_no_secret(
     assert adopted_run.adopt_run(client, "named", experiment) == run_id
     assert adopted_run.adopt_run(client, "named", experiment) is None
     assert "secret" not in client.get_run(run_id).data.tags["mlflow.source.git.repoURL"]
+
+
+@pytest.mark.parametrize("command", ["sweep", "frontier"])
+def test_what_mlflow_run_has_recorded_as_typed_keeps_no_secret(
+    command: str,
+    client: mlflow.MlflowClient,
+    experiment: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Also where the command is refused."""
+    run_id = opened(client, monkeypatch, experiment)
+    address = "postgresql://ann:geheim@127.0.0.1:1/db"
+    params = {"search.storage": address, "db_password": "geheim", "train.epochs": "2"}
+    for key, value in params.items():
+        client.log_param(run_id, key, value)
+    assert main([command, "--search.storage", address]) == 2
+    masked = {"search.storage": "postgresql://ann:***@127.0.0.1:1/db", "db_password": "***"}
+    assert client.get_run(run_id).data.params == params | masked
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "geheim" not in line
+
+
+def test_a_secret_that_a_server_keeps_is_told(
+    client: mlflow.MlflowClient,
+    experiment: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    run_id = opened(client, monkeypatch, experiment)
+    client.log_param(run_id, "db_password", "geheim")
+    monkeypatch.setattr(bulk_runs, "_find_database", lambda _client: None)
+    adopted_run.hide_secrets(client)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"`mlflow run` has recorded db_password with a secret in the run {run_id}, which")
 
 
 @pytest.mark.parametrize(("given", "name"), [(None, "ours"), ("mine", "mine"), ("my-own-3", "my-own-3")])

@@ -95,6 +95,14 @@ def test_what_was_deleted_or_written_before_is_left_to_the_client(
     assert not bulk_runs.change_runs(client, [RunChange(kept, {}, METRICS[:2])])
     client.delete_experiment(experiment)
     assert bulk_runs.insert_runs(client, experiment, [NewRun("a run", TAGS)]) is None
+    assert bulk_runs.insert_runs(client, "987654", [NewRun("a run", TAGS)]) is None
+
+
+def test_params_get_other_values(client: mlflow.MlflowClient, experiment: str) -> None:
+    first, second = insert(client, experiment, 2)
+    assert bulk_runs.replace_params(client, first, {"optimizer": "***"})
+    assert client.get_run(first).data.params == PARAMS | {"optimizer": "***"}
+    assert client.get_run(second).data.params == PARAMS
 
 
 def test_a_name_that_mlflow_refuses_is_left_to_it(client: mlflow.MlflowClient, experiment: str) -> None:

@@ -5,11 +5,14 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
 from dataclasses import replace
 
 import mlflow
 import psutil
 import pytest
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import ErrorCode
 
 from pipeline.processes.process_owner import LEASE_SECONDS, ProcessOwner
 from pipeline.settings.addresses import CHECKOUT
@@ -136,3 +139,29 @@ def test_the_live_run_of_another_project_stays(
     monkeypatch.setattr(orphans, "_is_mlflow_run_alive", lambda: False)
     assert theirs not in orphans.end_orphans(client)
     assert status(client, theirs) == "RUNNING"
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [("ann may only read", "PERMISSION_DENIED"), ("API request to http://host failed", "INTERNAL_ERROR")],
+)
+def test_a_run_that_others_keep_by_their_rights_stops_no_command(
+    text: str,
+    code: str,
+    client: mlflow.MlflowClient,
+    experiment: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """On a server with users; one that does not answer is told."""
+    run_id = running(client, experiment, tags_of(replace(ME, pid=99999999)))
+
+    def refuse(*_: object, **__: object) -> None:
+        raise MlflowException(text, error_code=ErrorCode.Value(code))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(client, "set_terminated", refuse)
+        lost = code == "INTERNAL_ERROR"
+        with pytest.raises(MlflowException, match="API request") if lost else nullcontext():
+            orphans.end_orphans(client)
+    assert status(client, run_id) == "RUNNING"
+    assert run_id in orphans.end_orphans(client)
