@@ -98,6 +98,8 @@ def quote_value(pair: str) -> str:
         BadSetting: the word is no `key=value` in any way of writing it.
     """
     key, value = split_word(pair)
+    if pair != pair.encode(errors="replace").decode():  # it holds bytes of another encoding
+        raise BadSetting(f"{key} must be text in UTF-8, got {value!r}; write it in that, or rename the file")
     is_blank = bool(value) and not (value or "").strip()  # a space or a tab, which Hydra would drop
     if _is_readable(pair) and not is_blank:
         return pair

@@ -46,6 +46,10 @@ def test_train_from_is_typed_as_it_reads() -> None:
         ),
         (["overrides=a='"], "overrides must be words like a=1 b=2"),
         (["a=b\nc"], "a must be one line, got 'b\\nc'; write it without a break"),
+        (
+            ["a=caf\udce9"],
+            "a must be text in UTF-8, got 'caf\\udce9'; write it in that, or",
+        ),
         (["a\nb=1"], "'a\\nb' is not a key that can be set"),
     ],
 )

@@ -41,11 +41,12 @@ def test_trials_that_break_their_process_have_failed_and_the_others_count(
     assert left.endswith(
         ":some_widths, which failed (SystemExit: that is all at postgresql://ann:***@h/db); mend it"
     )
-    assert all(run.data.metrics["paid_device_seconds"] > 0 for run in runs)
+    paid = [run.data.metrics.get("paid_device_seconds", 0.0) for run in runs]
+    assert paid[0] > paid[1] == 0  # it said so before it was trained
     trace = Path(client.download_artifacts(runs[0].info.run_id, "output.txt", str(tmp_path))).read_text()
     assert "segfaults" in trace
     told = json.loads(fulcrum("frontier", "--study", "broken", "--json").stdout)
     spent = told["failed_device_seconds"]
-    assert spent == pytest.approx(sum(run.data.metrics["paid_device_seconds"] for run in runs))
+    assert spent == pytest.approx(sum(paid))
     assert told["paid_device_seconds"] > spent
     assert set(client.get_registered_model("broken").aliases) >= {"best", "cheapest"}

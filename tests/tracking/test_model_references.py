@@ -3,6 +3,7 @@
 import pickle
 import resource
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -13,8 +14,10 @@ from keras.src.backend.common import global_state
 
 from pipeline.data.readers import compression
 from pipeline.errors import BadInput
+from pipeline.models import keras_models
 from pipeline.tracking.model_references import WAITING, find_model, load_model
 from tests.data.readers.test_compression import Payload
+from tests.support import tiny
 
 
 def make_model(*extra: keras.Layer) -> keras.Model:
@@ -162,3 +165,19 @@ def test_a_file_with_a_path_outside_and_a_folder_that_names_one_are_refused(tmp_
         folder = write_folder(tmp_path / f"folder{len(place)}", f"keras: {{data: {place}}}")
         with pytest.raises(BadInput, match="must lie in its own folder"):
             load_model(find_model(str(folder)))
+
+
+def test_classes_of_a_users_own_are_those_of_the_code_that_its_run_names(tmp_path: Path) -> None:
+    settings = tiny.told("model=custom model.build=tests.support.my_models:own_layer")
+    data, path = tiny.prepared(), tmp_path / "model.keras"
+    model = keras_models.build_model(settings, data)
+    model.save(path)
+    words = ("model=custom", "model.build=tests.support.my_models:own_layer")
+    loaded = load_model(replace(find_model(str(path)), overrides=words))
+    samples = np.asarray(data.test.features, np.float32)
+    np.testing.assert_array_equal(loaded(samples), model(samples))
+    with pytest.raises(BadInput, match="it holds no Keras model"):
+        load_model(find_model(str(path)))
+    gone = replace(find_model(str(path)), overrides=("model.build=gone_by_now:build",))
+    with pytest.raises(BadInput, match=r"got gone_by_now:build \(ModuleNotFoundError"):
+        load_model(gone)

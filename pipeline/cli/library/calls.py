@@ -166,5 +166,7 @@ def open_study(name: str | None = None, words: Words = ()) -> Study:
 
     if name == "":
         raise BadInput("a study must be named, got an empty text; leave it out for the newest")
+    if not isinstance(name, str | None):
+        raise BadInput(f"a study must be named by a text, got {name!r}; leave it out for the newest")
     with raising_one_line():
         return Study(command.read_study(name, compose(wording.read_words(words)).settings.search))

@@ -133,10 +133,12 @@ def test_secrets_stay_out_of_what_is_raised() -> None:
 
 def test_a_missing_study_or_run_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
-    with pytest.raises(fulcrum.FulcrumError, match="got mine; begin one with"):
+    with pytest.raises(fulcrum.FulcrumError, match="got mine; look in another storage"):
         fulcrum.open_study("mine")
     with pytest.raises(fulcrum.FulcrumError, match="a study must be named, got an empty text"):
         fulcrum.open_study("")
+    with pytest.raises(fulcrum.FulcrumError, match=r"a study must be named by a text, got \[\]"):
+        fulcrum.open_study([])  # type: ignore[arg-type]
     with pytest.raises(fulcrum.FulcrumError, match="got 'nope'"):
         fulcrum.open_run("nope")
     with pytest.raises(fulcrum.FulcrumError, match="must be named by its id, got None"):
