@@ -40,7 +40,7 @@ def _call_network(loop: NetworkLoop, rung: Rung) -> Callable[[int], None]:
         if rung is Rung.backward:
             zeros = [_make_zero_of(gradient, loss) for gradient in gradients if gradient is not None]
             return loss + tf.add_n(zeros)
-        network.update_in_place(inputs, step, gradients)
+        network.updates.update_in_place(inputs, step, gradients)
         return loss
 
     def run_steps(inputs: EpochInputs, steps: Tensor) -> Tensor:

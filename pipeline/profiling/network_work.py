@@ -21,8 +21,9 @@ def count_network_work(
     Counted is what cannot be avoided, as in `roofline.count_step_work`: products forward and backward (none
     back to the samples) and the update; every kernel read once forward and once backward, every parameter and
     slot read and written by the update, samples and what layers with parameters put out once each way. Of an
-    embedding, the rows of a batch are read; an exact update goes over the whole table, and its gradient is
-    as large. `narrow`, `wide`: bytes of a number in products and in parameters; `sample`: of one of a sample.
+    embedding, the rows of a batch are read, and their gradients go into the slots; an exact update with slots
+    reads the whole table and its slots, and writes the table, since all of its rows go on moving. `narrow`,
+    `wide`: bytes of a number in products and in parameters; `sample`: of one of a sample.
     """
     try:
         layers = [layer for layer in _list_leaves(model) if layer.trainable_weights]
@@ -36,16 +37,24 @@ def count_network_work(
     first = int(bool(kernels)) and not tables
     first_flops = next(filter(None, flops), 0) * first
     parameters = sum(math.prod(weights.shape) for weights in model.trainable_weights)
-    gradients = 0
+    dense, updates = parameters, 0  # numbers that a dense update goes over, and that others read and write
     for table in tables:
         size, width = math.prod(table.embeddings.shape), table.embeddings.shape[-1]
-        touched = min(size, batch * math.prod(table.output.shape[1:-1]) * width) if rule.is_lazy else size
-        parameters += touched - size
-        gradients += 2 * touched
+        touched = min(size, batch * math.prod(table.output.shape[1:-1]) * width)
+        dense -= size
+        if rule.is_lazy or not rule.slots:
+            parameters += touched - size
+            updates += 2 * touched * (1 + rule.slots)
+        elif rule.steps_by_rows:
+            updates += 2 * size + rule.slots * (size + touched)
+        else:
+            updates += 2 * size * (1 + rule.slots) + 2 * size
+            continue
+        updates += 2 * touched  # their gradients
     states = 1 + rule.slots
     moved = (
         narrow * (2 * sum(kernels) - sum(kernels[:1]) * first)
-        + wide * (2 * parameters * states + gradients)
+        + wide * (2 * dense * states + updates)
         + 4 * narrow * batch * outputs
         + sample * batch * inputs
     )

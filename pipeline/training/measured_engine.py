@@ -35,6 +35,9 @@ CALL_SECONDS, ROUNDS = 0.2, 3
 """Of a timed call of some steps; the best of so many rounds counts."""
 
 
+FORMAT = 2  # convolutions leave their activation to the pooling, and tables are updated by rows since
+
+
 @dataclass(frozen=True, slots=True)
 class MeasuredEngine:
     """`engine`: the faster one; `milliseconds`: of a step by each engine that was tried."""
@@ -99,8 +102,7 @@ def _get_path(settings: Settings, device: str) -> Path:
     drops: object = bool(getattr(model, "dropout", 0.0))
     if settings.train.adversarial is not Adversarial.none:
         drops = (drops, settings.train.adversarial.value)
-    about = repr((kind, drops, settings.precision.policy.value, device, tf.__version__))
-    # Other steps; the name of all others stays as it was.
+    about = repr((kind, drops, settings.precision.policy.value, device, tf.__version__, FORMAT))
     if settings.privacy.is_private:
         about += settings.privacy.kind.value
     if getattr(settings.optimizer, "sparse", False):

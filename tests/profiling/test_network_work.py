@@ -38,14 +38,22 @@ def test_an_embedding_moves_its_table_or_with_lazy_steps_its_rows() -> None:
     model = keras.Sequential(
         [keras.Input((7,)), keras.layers.Embedding(100, 4), keras.layers.Flatten(), keras.layers.Dense(2)]
     )
-    exact, lazy = (count_network_work(model, 5, AdamRule(False, each), 4, 4, 4) for each in (False, True))
-    assert exact is not None
-    assert lazy is not None
+    exact, lazy, by_rows, plain = (
+        count_network_work(model, 5, rule, 4, 4, 4)
+        for rule in (AdamRule(False), AdamRule(False, True), AdamRule(False, False, True), PLAIN)
+    )
+    assert exact
+    assert lazy
+    assert by_rows
+    assert plain
     kernel, outputs = 28 * 2, 28 + 2
     common = 4 * 2 * kernel + 4 * 4 * 5 * outputs + 4 * 5 * 7
     assert exact.bytes == common + 4 * (2 * 3 * (400 + kernel + 2) + 2 * 400)
     assert lazy.bytes == common + 4 * (2 * 3 * (140 + kernel + 2) + 2 * 140)  # 5 x 7 rows of 4
+    assert by_rows.bytes == common + 4 * (2 * 3 * (kernel + 2) + 4 * 400 + 2 * 140 + 2 * 140)
+    assert plain.bytes == common + 4 * (2 * (kernel + 2) + 2 * 140 + 2 * 140)
     assert exact.flops - lazy.flops == 11 * 260
+    assert exact.flops == by_rows.flops
     assert exact.flops == 5 * 3 * 2 * kernel + 11 * (400 + kernel + 2)
 
 

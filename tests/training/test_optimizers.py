@@ -9,7 +9,8 @@ from pipeline.backend import keras, tf
 from pipeline.cli.compose import compose
 from pipeline.settings.kinds import kinds_of, option_name
 from pipeline.settings.optimizer import Adam, Optimizer, Sgd
-from pipeline.training.optimizers import rule_of
+from pipeline.training.optimizers import SETTLE_EVERY, rule_of
+from pipeline.training.optimizers.rows import add_up_rows_once
 
 OPTIMIZERS = [
     pytest.param(Sgd(0.1, 0.0, False), lambda: keras.optimizers.SGD(0.1), id="sgd"),
@@ -55,6 +56,56 @@ def test_steps_are_keras(
             theirs.apply([tf.constant(gradients[step])], [expected])
             step += 1
     np.testing.assert_allclose(parameter, expected.numpy(), rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize(("optimizer", "make_theirs"), OPTIMIZERS)
+def test_steps_by_rows_are_those_of_the_whole_table(
+    optimizer: Optimizer, make_theirs: Callable[[], keras.Optimizer]
+) -> None:
+    """Rows come several times or not at all; slots are settled now and then."""
+    rule, draw = rule_of(optimizer), np.random.default_rng(0)
+    assert rule.steps_by_rows
+    shape = (7, 2)
+    start = draw.normal(size=shape)
+    expected, theirs = keras.Variable(start, dtype="float64"), make_theirs()
+    parameter, slots = tf.constant(start), tuple(tf.zeros(shape, tf.float64) for _ in range(rule.slots))
+    arguments = tuple(tf.constant(each, tf.float64) for each in rule.get_arguments(optimizer))
+    steps = 40
+    rates = np.full(steps, 0.1)
+    decays, sizes = rule.compute_decay_factors(optimizer, rates), rule.compute_step_sizes(optimizer, rates, 0)
+    number = 0
+    for step in range(steps):
+        rows = draw.integers(0, 5, 6).astype(np.int32)
+        values = tf.constant(draw.normal(size=(6, 2)))
+        gradient = tf.IndexedSlices(values, tf.constant(rows), tf.constant(shape))
+        number += 1
+        parameter, slots = rule.update_by_rows(
+            (arguments, tf.constant(sizes[step]), tf.constant(decays[step])),
+            tf.constant(number, tf.float64),
+            parameter,
+            slots,
+            add_up_rows_once(gradient),
+        )
+        theirs.apply([tf.convert_to_tensor(gradient)], [expected])
+        if number == SETTLE_EVERY or step == 20:
+            slots, number = rule.settle(arguments, tf.constant(number, tf.float64), slots), 0
+    np.testing.assert_allclose(parameter, expected.numpy(), rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "by_rows"),
+    [
+        (Adam(0.1, 0.0, 0.99, 1e-3, 0.0, False), False),
+        (Adam(0.1, 0.9, 0.1, 1e-3, 0.0, False), False),
+        (Adam(0.1, 0.9, 0.99, 1e-3, 0.0, True), False),  # lazy: another algorithm
+        (Sgd(0.1, 0.01, False), False),
+        (Sgd(0.1, 0.2, True), True),
+    ],
+)
+def test_means_that_shrink_too_fast_to_be_left_large_are_updated_as_a_whole(
+    optimizer: Optimizer, by_rows: bool
+) -> None:
+    assert rule_of(optimizer).steps_by_rows is by_rows
 
 
 @pytest.mark.parametrize("option", [option_name(kind) for kind in kinds_of(Optimizer)])

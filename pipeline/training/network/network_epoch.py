@@ -17,9 +17,11 @@ from pipeline.training.adversarial.fgsm import differentiate_by_samples, move_sa
 from pipeline.training.network.batch_norm import find_norm_layers, normalize_by_fused_kernel
 from pipeline.training.network.network_state import EpochInputs, NetworkEpochSpec, NetworkState
 from pipeline.training.network.pooled_convolution import find_pooled_convolutions, pool_before_activation
-from pipeline.training.optimizers import add_up_rows
+from pipeline.training.network.variable_updates import VariableUpdates
+from pipeline.training.optimizers import SETTLE_EVERY
+from pipeline.training.optimizers.rows import add_up_rows, add_up_rows_once
 from pipeline.training.perceptron import mlp_gradients
-from pipeline.training.perceptron.compiled_epoch import divide_by_steps, get_update_arguments
+from pipeline.training.perceptron.compiled_epoch import divide_by_steps
 from pipeline.training.perceptron.mlp_gradients import Scores
 from pipeline.training.privacy import network as private_network
 from pipeline.training.privacy import noise, sampling
@@ -43,17 +45,11 @@ class CompiledNetwork:
         self._pooled = find_pooled_convolutions(model) if fuses else []
         self._trained = [variable.value for variable in model.trainable_variables]
         self._others = [variable.value for variable in model.non_trainable_variables]
-        self._constraints = [variable.constraint for variable in model.trainable_variables]
-        with tf.device(spec.tf_device):
-            self._slots = [self._make_slots(variable) for variable in self._trained]
+        self.updates = VariableUpdates(spec, model)
         take_epoch = self._run_on_values if spec.xla else self._run_in_place
         self.epoch = tf.function(
             take_epoch, jit_compile=spec.xla or None, autograph=False, reduce_retracing=True
         )
-
-    def _make_slots(self, variable: Any) -> tuple[Any, ...]:
-        zeros = tf.zeros(variable.shape, variable.dtype)
-        return tuple(tf.Variable(zeros, trainable=False) for _ in range(self.spec.rule.slots))
 
     # ---- one step ----------------------------------------------------------------------------------------
 
@@ -159,6 +155,8 @@ class CompiledNetwork:
         """Return a gradient without its scale: a tensor, or the rows of a table where the rule is lazy."""
         if isinstance(gradient, tf.IndexedSlices) and self.spec.rule.is_lazy:
             return add_up_rows(gradient, self.spec.xla)  # of types that need no scale
+        if isinstance(gradient, tf.IndexedSlices) and self.updates.steps_by_rows and scale is None:
+            return add_up_rows_once(gradient)
         dense = None if gradient is None else tf.convert_to_tensor(gradient)
         return dense if dense is None or scale is None else dense / tf.cast(scale, dense.dtype)
 
@@ -186,47 +184,6 @@ class CompiledNetwork:
         """Return the values of the variables: trained ones, others."""
         return [each.read_value() for each in self._trained], [each.read_value() for each in self._others]
 
-    def update_in_place(self, inputs: EpochInputs, step: Tensor, gradients: Sequence[Tensor | None]) -> None:
-        """Change the trained variables by one step of the optimizer."""
-        for variable, slots, gradient, constraint in zip(
-            self._trained, self._slots, gradients, self._constraints, strict=True
-        ):
-            if gradient is None:
-                continue
-            amounts = self._get_amounts(inputs, step, variable.dtype)
-            if isinstance(gradient, tf.IndexedSlices):
-                self.spec.rule.update_rows_in_place(amounts, variable, slots, gradient)
-            else:
-                self.spec.rule.update_in_place(*amounts, variable, slots, gradient)
-            if constraint is not None:
-                variable.assign(constraint(variable.read_value()))
-
-    def _update(
-        self, inputs: EpochInputs, step: Tensor, state: NetworkState, gradients: Sequence[Tensor | None]
-    ) -> tuple[tuple[Tensor, ...], tuple[tuple[Tensor, ...], ...]]:
-        """Return trained variables and slots after one step of the optimizer."""
-        trained, after = list(state.trained), list(state.slots)
-        for number, gradient in enumerate(gradients):
-            if gradient is None:
-                continue
-            value, slots, constraint = trained[number], after[number], self._constraints[number]
-            amounts = self._get_amounts(inputs, step, value.dtype)
-            if isinstance(gradient, tf.IndexedSlices):
-                value, after[number] = self.spec.rule.update_rows(amounts, value, slots, gradient)
-            else:
-                value, after[number] = self.spec.rule.update(*amounts, value, slots, gradient)
-            trained[number] = value if constraint is None else constraint(value)
-        return tuple(trained), tuple(after)
-
-    @staticmethod
-    def _get_amounts(
-        inputs: EpochInputs, step: Tensor, dtype: Any
-    ) -> tuple[tuple[Tensor, ...], Tensor, Tensor]:
-        """Return the arguments of an update, step size and decay factor in the type of the variable."""
-        arguments, step_size, decay_factor = get_update_arguments(inputs.plan, inputs.hyper, step)
-        numbers = tuple(tf.cast(number, dtype) for number in arguments)
-        return numbers, tf.cast(step_size, dtype), tf.cast(decay_factor, dtype)
-
     def trace(self, inputs: EpochInputs, state: NetworkState) -> Any:
         """Return the concrete function of the epoch, for whoever wants to look at its operations."""
         return self.epoch.get_concrete_function(inputs, tf.constant(0), state)
@@ -236,16 +193,26 @@ class CompiledNetwork:
     def _run_on_values(
         self, inputs: EpochInputs, steps: Tensor, state: NetworkState
     ) -> tuple[NetworkState, Tensor]:
-        def take_step(
-            step: Tensor, total: Tensor, state: NetworkState
-        ) -> tuple[Tensor, Tensor, NetworkState]:
-            batch = self.fetch_batch(inputs, step)
-            loss, gradients, others = self.compute_gradients(inputs, step, state.trained, state.others, batch)
-            trained, slots = self._update(inputs, step, state, gradients)
-            return step + 1, total + loss, NetworkState(trained, tuple(others), slots)
+        def take_steps(first: Tensor, end: Tensor, total: Tensor, state: NetworkState) -> Any:
+            def take_step(step: Tensor, total: Tensor, state: NetworkState) -> Any:
+                batch = self.fetch_batch(inputs, step)
+                loss, gradients, others = self.compute_gradients(
+                    inputs, step, state.trained, state.others, batch
+                )
+                trained, slots = self.updates.update(inputs, step, state, gradients, first)
+                return step + 1, total + loss, NetworkState(trained, tuple(others), slots)
+
+            return tf.while_loop(lambda step, *_: step < end, take_step, (first, total, state))
+
+        def take_and_settle(first: Tensor, total: Tensor, state: NetworkState) -> Any:
+            end, total, state = take_steps(first, tf.minimum(first + SETTLE_EVERY, steps), total, state)
+            return end, total, self.updates.settle(inputs, end - first, state)
 
         start = (tf.constant(0), tf.zeros((), self.spec.network.wide), state)
-        _, total, state = tf.while_loop(lambda step, *_: step < steps, take_step, start)
+        if self.updates.steps_by_rows:
+            _, total, state = tf.while_loop(lambda first, *_: first < steps, take_and_settle, start)
+        else:
+            _, total, state = take_steps(start[0], steps, *start[1:])
         return state, divide_by_steps(total, steps)
 
     def _run_in_place(
@@ -258,21 +225,21 @@ class CompiledNetwork:
             for variable, old, new in zip(self._others, before, others, strict=True):
                 if new is not old:
                     variable.assign(new)
-            self.update_in_place(inputs, step, gradients)
+            self.updates.update_in_place(inputs, step, gradients)
             return step + 1, total + loss
 
         self.load(state)
         start = (tf.constant(0), tf.zeros((), self.spec.network.wide))
         _, total = tf.while_loop(lambda step, _: step < steps, take_step, start, parallel_iterations=1)
         trained, others = self.read_variables()
-        slots = tuple(tuple(slot.read_value() for slot in row) for row in self._slots)
+        slots = tuple(tuple(slot.read_value() for slot in row) for row in self.updates.slots)
         return NetworkState(tuple(trained), tuple(others), slots), divide_by_steps(total, steps)
 
     def load(self, state: NetworkState) -> None:
         """Copy a state into the variables."""
         tf.nest.map_structure(
             lambda variable, value: variable.assign(value),
-            NetworkState(tuple(self._trained), tuple(self._others), tuple(self._slots)),
+            NetworkState(tuple(self._trained), tuple(self._others), tuple(self.updates.slots)),
             state,
         )
 

@@ -17,6 +17,12 @@ if TYPE_CHECKING:
     Amounts = tuple[Sequence[Tensor], Tensor, Tensor]
 
 
+SETTLE_EVERY = 16
+"""Steps by rows after which slots are settled: what grows by a factor a step stays within float32."""
+LEAST_FACTOR = 0.2
+"""Of a mean, so that what is added grows by 10^11 at most."""
+
+
 class UpdateRule(ABC):
     """All that must be known of an optimizer; a subclass is a frozen dataclass in a module of its own.
 
@@ -94,13 +100,41 @@ class UpdateRule(ABC):
     ) -> None:
         """Take the same step on `tf.Variable`s by TensorFlow's fused kernels: one pass outside XLA."""
 
+    @property
+    def steps_by_rows(self) -> bool:
+        """Whether `update_by_rows` takes the step of `update` at less cost, most rows having no gradient."""
+        return False
+
+    def update_by_rows(
+        self,
+        amounts: Amounts,
+        number: Tensor,
+        parameter: Tensor,
+        slots: Sequence[Tensor],
+        gradient: tf.IndexedSlices,
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """Return a parameter and its unsettled slots after a step, the same as `update` to rounding.
+
+        A mean of gradients shrinks by one factor a step wherever there is none. So it is left as large as it
+        was, and what is added is made larger by as much; that spares two passes over memory, and the zeros
+        of a dense gradient. `number`: of this step since the slots were settled, from 1 to `SETTLE_EVERY`;
+        `gradient`: of each row once, see `rows.add_up_rows_once`.
+        """
+        raise NotImplementedError
+
+    def settle(
+        self, _arguments: Sequence[Tensor], _steps: Tensor, slots: Sequence[Tensor]
+    ) -> tuple[Tensor, ...]:
+        """Return the slots as `update` would have them, after so many steps since they were settled."""
+        return tuple(slots)
+
     def update_rows(
         self, amounts: Amounts, parameter: Tensor, slots: Sequence[Tensor], gradient: tf.IndexedSlices
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Return a parameter and its slots after a step of some of their rows alone.
 
         `amounts`: the first three arguments of `update`; `gradient`: rows that come more than once have the
-        same values each time, see `add_up_rows`.
+        same values each time, see `rows.add_up_rows`.
         """
         from pipeline.backend import tf
 
@@ -124,27 +158,6 @@ class UpdateRule(ABC):
         changed, changed_slots = self.update(*amounts, values, slot_rows, gradient.values)
         for variable, new_rows in zip((parameter, *slots), (changed, *changed_slots), strict=True):
             variable.scatter_update(tf.IndexedSlices(new_rows, rows))
-
-
-def add_up_rows(gradient: tf.IndexedSlices, xla: bool) -> tf.IndexedSlices:
-    """Return the gradient of rows, where each row has the sum of all that belongs to it.
-
-    A graph lists each row once. XLA wants to know their number before, so there each row comes as often as
-    before, each time with the same sum.
-    """
-    from pipeline.backend import tf
-
-    rows, values = gradient.indices, gradient.values
-    if not xla:
-        rows, places = tf.unique(rows)
-        sums = tf.math.unsorted_segment_sum(values, places, tf.size(rows))
-        return tf.IndexedSlices(sums, rows, gradient.dense_shape)
-    count = tf.size(rows)
-    # Of the entries of one row, the last stands for all.
-    numbers = tf.zeros(gradient.dense_shape[:1], tf.int32)
-    last = tf.gather(tf.tensor_scatter_nd_max(numbers, rows[:, None], tf.range(count)), rows)
-    sums = tf.math.unsorted_segment_sum(values, last, count)
-    return tf.IndexedSlices(tf.gather(sums, last), rows, gradient.dense_shape)
 
 
 def rule_class(optimizer: Optimizer) -> type[UpdateRule]:

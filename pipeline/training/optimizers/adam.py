@@ -7,13 +7,16 @@ only the rows that its batch has used, and m and v of all others stay as they ar
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from pipeline.backend import Tensor, keras, tf
 from pipeline.settings.optimizer import Adam
-from pipeline.training.optimizers import UpdateRule
+from pipeline.training.optimizers import LEAST_FACTOR, UpdateRule
+
+if TYPE_CHECKING:
+    from pipeline.training.optimizers import Amounts
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +25,12 @@ class AdamRule(UpdateRule):
 
     decays: bool
     is_sparse: bool = False
+    steps_by_rows: bool = False
 
     @classmethod
     def from_settings(cls, optimizer: Adam) -> Self:
-        return cls(optimizer.weight_decay != 0, optimizer.sparse)
+        has_factors = min(optimizer.beta1, optimizer.beta2) >= LEAST_FACTOR
+        return cls(optimizer.weight_decay != 0, optimizer.sparse, has_factors and not optimizer.sparse)
 
     @property
     def is_lazy(self) -> bool:
@@ -79,6 +84,29 @@ class AdamRule(UpdateRule):
         mean = slots[0] + (gradient - slots[0]) * (1 - beta1)
         square = slots[1] + (gradient * gradient - slots[1]) * (1 - beta2)
         return decayed - step_size * mean / (tf.sqrt(square) + epsilon), (mean, square)
+
+    def update_by_rows(
+        self,
+        amounts: "Amounts",
+        number: Tensor,
+        parameter: Tensor,
+        slots: Sequence[Tensor],
+        gradient: tf.IndexedSlices,
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+        (beta1, beta2, epsilon), step_size, decay_factor = amounts
+        rows, values = gradient.indices[:, None], gradient.values
+        shrunk, root = beta1**number, tf.sqrt(beta2**number)
+        mean = tf.tensor_scatter_nd_add(slots[0], rows, values * ((1 - beta1) / shrunk))
+        square = tf.tensor_scatter_nd_add(slots[1], rows, values * values * ((1 - beta2) / beta2**number))
+        decayed = parameter - decay_factor * parameter if self.decays else parameter
+        size = step_size * shrunk / root
+        return decayed - size * mean / (tf.sqrt(square) + epsilon / root), (mean, square)
+
+    def settle(
+        self, arguments: Sequence[Tensor], steps: Tensor, slots: Sequence[Tensor]
+    ) -> tuple[Tensor, ...]:
+        beta1, beta2, _ = arguments
+        return slots[0] * beta1**steps, slots[1] * beta2**steps
 
     def update_in_place(
         self,

@@ -5,11 +5,14 @@ v <- momentum v - rate g, then w <- w + v (momentum) or w <- w + momentum v - ra
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from pipeline.backend import Tensor, keras, tf
 from pipeline.settings.optimizer import Sgd
-from pipeline.training.optimizers import UpdateRule
+from pipeline.training.optimizers import LEAST_FACTOR, UpdateRule
+
+if TYPE_CHECKING:
+    from pipeline.training.optimizers import Amounts
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,10 +23,12 @@ class SgdRule(UpdateRule):
 
     momentum: bool
     nesterov: bool
+    steps_by_rows: bool = False
 
     @classmethod
     def from_settings(cls, optimizer: Sgd) -> Self:
-        return cls(optimizer.momentum != 0, optimizer.nesterov)
+        momentum = optimizer.momentum
+        return cls(momentum != 0, optimizer.nesterov, momentum == 0 or momentum >= LEAST_FACTOR)
 
     @property
     def slots(self) -> int:
@@ -58,6 +63,31 @@ class SgdRule(UpdateRule):
         velocity = momentum * velocity - step
         move = momentum * velocity - step if self.nesterov else velocity
         return parameter + move, (velocity,)
+
+    def update_by_rows(
+        self,
+        amounts: "Amounts",
+        number: Tensor,
+        parameter: Tensor,
+        slots: Sequence[Tensor],
+        gradient: tf.IndexedSlices,
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+        arguments, step_size, _ = amounts
+        rows, steps = gradient.indices[:, None], step_size * gradient.values
+        if not self.momentum:
+            return tf.tensor_scatter_nd_sub(parameter, rows, steps), ()
+        (momentum,) = arguments
+        shrunk = momentum**number
+        velocity = tf.tensor_scatter_nd_sub(slots[0], rows, steps / shrunk)
+        if self.nesterov:
+            moved = parameter + momentum * shrunk * velocity
+            return tf.tensor_scatter_nd_sub(moved, rows, steps), (velocity,)
+        return parameter + shrunk * velocity, (velocity,)
+
+    def settle(
+        self, arguments: Sequence[Tensor], steps: Tensor, slots: Sequence[Tensor]
+    ) -> tuple[Tensor, ...]:
+        return tuple(slot * arguments[0] ** steps for slot in slots)
 
     def update_in_place(
         self,

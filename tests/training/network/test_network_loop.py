@@ -14,6 +14,7 @@ from pipeline.settings.settings import Settings
 from pipeline.settings.training import Engine
 from pipeline.training.keras_loop import KerasLoop
 from pipeline.training.loop import start_loop
+from pipeline.training.network import network_epoch
 from pipeline.training.network.network_loop import NetworkLoop
 from tests.support import tiny
 
@@ -161,6 +162,28 @@ def test_lazy_adam_moves_the_rows_of_an_embedding_that_a_batch_uses_and_no_other
     moved = np.abs(got[0] - start_weights[0]).max(1) > 0
     assert 0 < moved.sum() < len(moved)  # words of the vocabulary that no text has stay
     assert np.abs(got[0] - of_exact)[moved].max() > 1e-3  # exact steps go on moving a word that is not there
+
+
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        "adam optimizer.weight_decay=0.1 schedule=cosine",
+        pytest.param("sgd", marks=pytest.mark.slow),
+        pytest.param("sgd optimizer.momentum=0.9 optimizer.nesterov=true", marks=pytest.mark.slow),
+    ],
+)
+def test_steps_by_the_rows_of_a_batch_walk_the_same_path(
+    optimizer: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two epochs of five steps by XLA; slots are settled after three steps, and at the end of an epoch."""
+    monkeypatch.setattr(network_epoch, "SETTLE_EVERY", 3)
+    words = f"model=text model.width=4 train.batch_size=8 optimizer.learning_rate=0.03 optimizer={optimizer}"
+    settings, data = tiny.told(words), texts(words=30)
+    loops = [start(settings, data, engine) for engine in (Engine.keras, Engine.xla)]
+    losses, ours = (take_epochs(loop, 1, 2) for loop in loops)
+    np.testing.assert_allclose(ours, losses, rtol=2e-4)
+    _assert_same(loops[1].get_state(), loops[0].get_state(), 2e-4)
+    assert loops[1].network.updates._unsettled == {0}  # type: ignore[union-attr]  # the table
 
 
 def test_trials_of_one_structure_share_what_was_compiled() -> None:
