@@ -10,8 +10,8 @@ def add_up_rows(gradient: tf.IndexedSlices, xla: bool) -> tf.IndexedSlices:
     before, each time with the same sum.
     """
     if xla:
-        sums, _ = _add_up(gradient)
-        return tf.IndexedSlices(sums, gradient.indices, gradient.dense_shape)
+        sums, last = _add_up(gradient)
+        return tf.IndexedSlices(tf.gather(sums, last), gradient.indices, gradient.dense_shape)
     rows, places = tf.unique(gradient.indices)
     sums = tf.math.unsorted_segment_sum(gradient.values, places, tf.size(rows))
     return tf.IndexedSlices(sums, rows, gradient.dense_shape)
@@ -19,17 +19,13 @@ def add_up_rows(gradient: tf.IndexedSlices, xla: bool) -> tf.IndexedSlices:
 
 def add_up_rows_once(gradient: tf.IndexedSlices) -> tf.IndexedSlices:
     """Return the gradient for XLA, where each row has its sum once, and zero as often as it comes besides."""
-    sums, is_last = _add_up(gradient)
-    return tf.IndexedSlices(
-        tf.where(is_last[:, None], sums, tf.zeros_like(sums)), gradient.indices, gradient.dense_shape
-    )
+    sums, _ = _add_up(gradient)
+    return tf.IndexedSlices(sums, gradient.indices, gradient.dense_shape)
 
 
 def _add_up(gradient: tf.IndexedSlices) -> tuple[Tensor, Tensor]:
-    """Return for each entry the sum of its row, and whether it is the row's last entry."""
+    """Return the sum of each row at its last entry, with zeros at the others, and the last entry of each."""
     rows, count = gradient.indices, tf.size(gradient.indices)
-    # Of the entries of one row, the last stands for all.
     numbers = tf.zeros(gradient.dense_shape[:1], tf.int32)
     last = tf.gather(tf.tensor_scatter_nd_max(numbers, rows[:, None], tf.range(count)), rows)
-    sums = tf.math.unsorted_segment_sum(gradient.values, last, count)
-    return tf.gather(sums, last), last == tf.range(count)
+    return tf.math.unsorted_segment_sum(gradient.values, last, count), last
