@@ -26,6 +26,9 @@ FEW_EXPECTED = 2.0
 """Bins where fewer rows are expected are taken together."""
 MOST_OUTSIDE = 0.01
 """The share of rows that may lie outside; one may wherever there are enough rows for a test."""
+RARELY = 0.05
+"""The chance of so many rows outside, for all columns together, below which they are told: a bound that holds
+for any distribution is far above that of most. Of few rows it is for each column."""
 
 
 # ---- comparing ----------------------------------------------------------------------------------------
@@ -85,7 +88,7 @@ class DriftCounter:
 
     def judge(self) -> tuple[ColumnDrift, ...]:
         """Compare all that was counted, the column that is farthest from training first."""
-        indices, chances, crowds = [], [], []
+        indices, chances, crowds, odds = [], [], [], []
         for spread, counts in zip(self._spreads, self._counts, strict=True):
             psi, chance = compare_counts(np.array(spread.counts), counts)
             crowded = ""
@@ -94,12 +97,9 @@ class DriftCounter:
             indices.append(psi)
             chances.append(chance)
             crowds.append(crowded)
-        drifts = [
-            self._judge_column(number, psi, p_value, crowded)
-            for number, (psi, p_value, crowded) in enumerate(
-                zip(indices, correct_for_many(chances), crowds, strict=True)
-            )
-        ]
+            odds.append(compute_chance_outside(spread, counts, self._outside[len(odds)]))
+        judged = zip(indices, correct_for_many(chances), crowds, odds, correct_for_many(odds), strict=True)
+        drifts = [self._judge_column(number, *measured) for number, measured in enumerate(judged)]
         return tuple(
             sorted(drifts, key=lambda drift: (not drift.is_unlike, -(drift.psi or 0), -drift.outside))
         )
@@ -107,10 +107,15 @@ class DriftCounter:
     def _get_format(self, spread: ColumnSpread) -> Format:
         return write_date if spread.name in self._dates else "{:.6g}".format
 
-    def _judge_column(self, number: int, psi: float, p_value: float, crowded: str) -> ColumnDrift:
+    def _judge_column(
+        self, number: int, psi: float, p_value: float, crowded: str, chance: float, corrected: float
+    ) -> ColumnDrift:
+        """Judge a column; `chance`: that so many rows lie outside, and as `corrected` for many columns."""
         spread, rows, outside = self._spreads[number], int(self._counts[number].sum()), self._outside[number]
         enough = rows >= FEW_ROWS
         differs = p_value < LEVEL and (psi >= UNLIKE if enough else bool(crowded))
+        is_rare = (corrected if enough else chance) < RARELY
+        is_outside = outside > max(MOST_OUTSIDE * rows, 1 if enough else 0) and is_rare
         (low, high), write = self._ends[number], self._get_format(spread)
         return ColumnDrift(
             name=spread.name,
@@ -119,7 +124,7 @@ class DriftCounter:
             p_value=p_value if enough or crowded else None,
             outside=outside,
             training=spread.describe(write),
-            is_unlike=differs or outside > max(MOST_OUTSIDE * rows, 1 if enough else 0),
+            is_unlike=differs or is_outside,
             new_range="" if low > high else f"{write(low)} .. {write(high)}" if low < high else write(low),
             crowded=crowded if differs else "",
         )
@@ -134,6 +139,26 @@ def _widen(ends: tuple[float, float], values: np.ndarray) -> tuple[float, float]
     numbers = np.asarray(values, np.float64)
     finite = numbers[np.isfinite(numbers)]
     return (min(ends[0], float(finite.min())), max(ends[1], float(finite.max()))) if len(finite) else ends
+
+
+def compute_chance_outside(spread: ColumnSpread, counts: np.ndarray, outside: int) -> float:
+    """Compute an upper bound of the chance that so many rows, or more, lie outside without any drift.
+
+    Of numbers, whatever their distribution: the outermost ones of all rows, new and old, are new, in any of
+    outside + 1 ways to share them between the two ends. Of words as of Good (1953, doi
+    10.1093/biomet/40.3-4.237): as many rows have a word of their own as have one that training knows once.
+    """
+    from scipy.special import bdtrc
+
+    old, new = sum(spread.counts[:-1]), int(counts[:-1].sum())
+    if not outside:
+        return 1.0
+    if spread.words is None:
+        places = range(outside)
+        return min(1.0, (outside + 1) * math.prod((new - place) / (old + new - place) for place in places))
+    once = spread.counts[:-1].count(1)
+    share = min(1.0, (once + 2 * math.sqrt(once) + 1) / old)  # two deviations more than are known
+    return float(bdtrc(outside - 1, new, share))
 
 
 def find_crowd(spread: ColumnSpread, counts: np.ndarray, format_edge: Format) -> tuple[float, str]:

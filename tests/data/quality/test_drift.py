@@ -9,6 +9,7 @@ from pipeline.data.quality.drift import (
     ColumnDrift,
     DriftCounter,
     compare_counts,
+    compute_chance_outside,
     correct_for_many,
     describe_drift,
 )
@@ -78,6 +79,36 @@ def test_one_strange_row_of_many_is_no_drift() -> None:
         counter.add({"x": np.append(random.normal(size=50 - strange), [99.0] * strange)})
         (found,) = counter.judge()
         assert (found.outside, found.is_unlike) == (strange, is_unlike)
+
+
+@pytest.mark.parametrize(("rows", "new_rows"), [(210, 45), (42, 9)])
+def test_long_tails_and_rare_words_are_no_drift(rows: int, new_rows: int) -> None:
+    unlike = 0
+    for seed in range(40):
+        draw = np.random.default_rng(seed)
+        tails = {f"pay{at}": np.exp(1.5 * draw.normal(size=rows + new_rows)) for at in range(5)}
+        names = {f"town{at}": draw.zipf(2.0, rows + new_rows).astype(str).astype(object) for at in range(5)}
+        columns = tails | names
+        found = judge(
+            {name: cells[:rows] for name, cells in columns.items()},
+            {name: cells[rows:] for name, cells in columns.items()},
+        )
+        unlike += any(drift.is_unlike for drift in found.values())
+    assert unlike <= 4
+
+
+def test_the_chance_of_rows_outside_is_a_bound_for_any_numbers() -> None:
+    draw, held = np.random.default_rng(0), np.zeros(4)
+    for _ in range(2000):
+        ranks = draw.permutation(30)
+        outside = ((ranks[20:] < ranks[:20].min()) | (ranks[20:] > ranks[:20].max())).sum()
+        held += outside >= np.arange(1, 5)
+    spread = fit_spread("x", np.arange(20.0))
+    assert spread is not None
+    counts = spread.count(np.full(10, 99.0))[0]
+    bounds = np.array([compute_chance_outside(spread, counts, outside) for outside in range(1, 5)])
+    assert (held / 2000 <= bounds + 0.01).all()
+    assert bounds[-1] < 0.05
 
 
 def test_few_rows_are_asked_whether_they_lie_outside() -> None:
