@@ -15,6 +15,7 @@ from pipeline.errors import BadSetting
 from pipeline.hardware.device import ClaimedDevice
 from pipeline.models import keras_models
 from pipeline.models.architectures import architecture_of
+from pipeline.settings.privacy import check_asked
 from pipeline.settings.settings import Settings
 from pipeline.settings.training import Engine
 from pipeline.training import augmentation
@@ -72,7 +73,7 @@ def start_loop(
     """Return a run at its beginning, with its samples on the device.
 
     Raises:
-        BadSetting: a batch is larger than the training split.
+        BadSetting: a batch is larger than the training split, or privacy is asked for and there is none.
         BadData: augmentation of samples that are no images, adversarial training on what is no number.
         BadModel: a network whose gradients of single rows are not known, with privacy.
     """
@@ -86,6 +87,7 @@ def start_loop(
 
 def check_loop(settings: Settings, prepared: Prepared) -> None:
     """Raise what `start_loop` raises, without a device."""
+    check_asked(settings.privacy)
     rows = len(prepared.train.labels)
     if settings.train.batch_size > rows:
         raise BadSetting(

@@ -4,6 +4,7 @@ import pytest
 
 from pipeline.cli.compose import compose
 from pipeline.errors import BadSetting
+from pipeline.settings.privacy import check_asked
 from tests.settings.refusals import exchange, remedy
 
 
@@ -46,7 +47,6 @@ def test_weights_of_another_model_are_refused() -> None:
 def test_epochs_on_the_way_to_a_solved_epsilon_are_no_shorter_trainings() -> None:
     assert compose(["privacy=dp_sgd"]).settings.fair_midway
     assert not compose(["privacy=dp_sgd", "privacy.epsilon=3"]).settings.fair_midway
-    assert compose(["privacy.epsilon=3"]).settings.fair_midway  # without privacy it says nothing
 
 
 def test_epochs_whose_noise_nobody_can_draw_again_are_no_points() -> None:
@@ -61,3 +61,14 @@ def test_an_objective_that_nobody_counts_is_refused() -> None:
         BadSetting, match=r"^search\.objectives must be without epsilon unless privacy=dp_sgd"
     ):
         compose(words)
+
+
+@pytest.mark.parametrize("word", ["privacy.epsilon=3", "privacy.noise_multiplier=1.5"])
+def test_so_much_privacy_without_any_is_refused(word: str) -> None:
+    key, _, value = word.partition("=")
+    privacy = compose([word]).settings.privacy  # as a run of an earlier release may have it
+    with pytest.raises(
+        BadSetting, match=rf"^{key} must be null with privacy=none, got {value}: .*privacy=dp_sgd"
+    ):
+        check_asked(privacy)
+    check_asked(compose([word, "privacy=dp_sgd"]).settings.privacy)

@@ -24,6 +24,13 @@ def test_a_batch_that_is_larger_than_the_split() -> None:
         start_loop(settings, DATA, keras_models.draw_initial_weights(settings, DATA), tiny.CPU, Engine.graph)
 
 
+def test_privacy_that_is_asked_for_and_not_there() -> None:
+    settings = tiny.told("privacy.epsilon=3")
+    weights = keras_models.draw_initial_weights(settings, DATA)
+    with pytest.raises(BadSetting, match=r"^privacy\.epsilon must be null with privacy=none, got 3: "):
+        start_loop(settings, DATA, weights, tiny.CPU, Engine.graph)
+
+
 def test_one_batch_may_be_the_whole_split() -> None:
     settings = tiny.told("train.batch_size=46")
     loop = start_loop(

@@ -95,3 +95,20 @@ def check_privacy(privacy: Privacy, *, engine: str, policy: str, devices: int, s
             f"{start.partition('=')[0]} must be null {rule}, got {start.partition('=')[2]}; start "
             "afresh: what the steps behind those weights have told of the rows is in nobody's account"
         )
+
+
+def check_asked(privacy: Privacy) -> None:
+    """Check before a training that it is private where somebody asks for so much privacy.
+
+    Models of earlier runs are still read, whatever was asked for.
+
+    Raises:
+        BadSetting: nothing would be protected.
+    """
+    asked = {"epsilon": privacy.epsilon, "noise_multiplier": privacy.noise_multiplier}
+    for name, value in asked.items():
+        if value is not None and not privacy.is_private:
+            raise BadSetting(
+                f"privacy.{name} must be null with privacy=none, got {value:g}: nothing would be protected; "
+                "add privacy=dp_sgd, or leave it out"
+            )
