@@ -155,8 +155,9 @@ def check_trial(data: Prepared, settings: Settings, warm_start: Start = None) ->
     runtime = settings.profile.runtime
     litert.check_runtime(runtime, data)
     is_usual = not isinstance(settings.model, Custom) and settings.precision.policy is Policy.float32
+    is_usual = is_usual and data.target is None  # some quantities need float64
     if runtime in litert.FILE_RUNTIMES and not is_usual:
-        # Whether a file can hold a user's own layers, or halves, nobody knows; after training it is too late.
+        # Whether a file can hold a user's layers or wide numbers nobody knows; after training it is too late.
         litert.load_file(litert.export_file(keras_models.build_model(settings, data, weights), runtime))
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pipeline.data.prepared import Target
 from pipeline.errors import BadData, BadModel, BadSetting
 from pipeline.measures import Curve, Epoch
 from pipeline.settings.privacy import Privacy
@@ -203,3 +204,14 @@ def test_loaded_data_is_kept_for_the_next_trial(monkeypatch: pytest.MonkeyPatch)
     trial.forget_prepared()  # a file may have changed
     assert trial.load_prepared(replace(tiny.BASE, data_dir="a")) is DATA
     assert asked[6:] == ["a"]
+
+
+def test_a_quantity_that_a_file_cannot_hold_is_refused_before_training() -> None:
+    splits = {
+        name: replace(split, labels=1.7e9 + split.labels.astype(np.float64))
+        for name, split in (("train", DATA.train), ("validation", DATA.validation), ("test", DATA.test))
+    }
+    data = replace(DATA, **splits, classes=(), target=Target(1.7e9, 1.0))
+    settings = tiny.told("data=arrays data.path=x data.task=regression profile.runtime=litert")
+    with pytest.raises(BadSetting, match="for a network that LiteRT cannot hold"):
+        check_trial(data, settings)
