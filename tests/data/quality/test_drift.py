@@ -45,6 +45,15 @@ def test_bins_that_expect_too_few_rows_are_taken_together() -> None:
     assert psi < 0.1
 
 
+def test_few_clean_rows_are_unlike_as_seldom_as_many() -> None:
+    draw, unlike = np.random.default_rng(0), 0
+    for _ in range(500):
+        counter = DriftCounter(fit_spreads({"x": draw.normal(size=60)}))
+        counter.add({"x": draw.normal(size=20)})
+        unlike += counter.judge()[0].is_unlike
+    assert unlike <= 10  # 5 are expected at a level of 1 %
+
+
 def test_p_values_are_corrected_as_by_holm() -> None:
     # The example of Holm 1979 in most books: 0.01, 0.04, 0.03, 0.005 become 0.03, 0.06, 0.06, 0.02.
     assert correct_for_many([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
