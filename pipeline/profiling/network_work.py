@@ -27,9 +27,9 @@ def count_network_work(
     """
     try:
         layers = [layer for layer in _list_leaves(model) if layer.trainable_weights]
-        flops = [count_layer_flops(layer) for layer in layers]
+        flops = [count_layer_flops(layer, layer.output.shape) for layer in layers]
         inputs, outputs = math.prod(model.input_shape[1:]), sum(map(_count_outputs, layers))
-    except (AttributeError, ValueError):  # a subclassed model calls them as it likes
+    except (AttributeError, ValueError, TypeError):  # it calls them as it likes, or with sides of any length
         return None
     tables = [layer for layer in layers if isinstance(layer, keras.layers.Embedding)]
     kernels = [math.prod(layer.kernel.shape) for layer, count in zip(layers, flops, strict=True) if count]

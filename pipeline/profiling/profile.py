@@ -5,7 +5,7 @@ import resource
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +27,8 @@ Predict = Callable[[Any], np.ndarray]
 SECONDS_PER_SIZE = 0.2
 """How long each batch size is repeated."""
 MIN_CALLS = 3
+PRODUCTS = (keras.layers.Dense, keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D)
+"""Layers whose products are counted."""
 MAX_SAMPLES = 1024
 """Samples that take turns in single calls; they are read from disk before the clock starts."""
 
@@ -141,21 +143,56 @@ def count_flops(model: "Model") -> int:
     """Count multiplications and additions in the products of one sample: two for each weight and position.
 
     Counted: Dense (a kernel of inputs x outputs, one position) and convolutions (a kernel of height x width x
-    channels x filters, at each position of the output), in nested models, too. Not counted: biases,
-    activations, scaling, pooling, softmax, and layers of any other kind. In a perceptron those are some units
-    a neuron.
+    channels x filters, at each position of the output), at each call, in nested models and other layers, too.
+    Not counted: biases, activations, scaling, pooling, softmax, and layers of any other kind. In a perceptron
+    those are some units a neuron.
     """
-    return sum(count_layer_flops(layer) for layer in model._flatten_layers(include_self=False))
+    layers = {id(layer): layer for layer in model._flatten_layers(include_self=False)}
+    return sum(count_layer_flops(*call) for call in _trace_calls(model, layers.values()))
 
 
-def count_layer_flops(layer: Any) -> int:
-    """Count those of one layer, see `count_flops`; 0 for other kinds."""
-    if isinstance(layer, keras.layers.Dense):
-        return 2 * math.prod(map(int, layer.kernel.shape + layer.output.shape[1:-1]))
-    if isinstance(layer, keras.layers.Conv1D | keras.layers.Conv2D | keras.layers.Conv3D):
-        places = layer.output.shape[1:-1] if layer.data_format == "channels_last" else layer.output.shape[2:]
-        return 2 * math.prod(map(int, layer.kernel.shape + places))
-    return 0
+def _trace_calls(model: "Model", layers: Iterable[Any]) -> list[tuple[Any, tuple[int | None, ...]]]:
+    """Return each call of the layers for one sample, with the shape of what it gives.
+
+    Layers that call others in a way of their own tell of no shape before they are called.
+    """
+    calls = list[tuple[Any, tuple[int | None, ...]]]()
+
+    def make_call(layer: Any, call_keras: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*values: Any, **named: Any) -> Any:
+            output = call_keras(*values, **named)
+            calls.append((layer, tuple(output.shape)))
+            return output
+
+        return call
+
+    traced = [layer for layer in layers if isinstance(layer, PRODUCTS)]
+    for layer in traced:
+        layer.call = make_call(layer, layer.call)
+    try:
+        sample = keras.tree.map_structure(_describe_sample, model.input)
+        tf.function(lambda rows: model(rows, training=False), autograph=False).get_concrete_function(sample)
+    finally:
+        for layer in traced:
+            del layer.call
+    return calls
+
+
+def _describe_sample(tensor: Any) -> Any:
+    return tf.TensorSpec([1, *tensor.shape[1:]], tensor.dtype)
+
+
+def count_layer_flops(layer: Any, output: tuple[int | None, ...]) -> int:
+    """Count those of one call of a layer, see `count_flops`; 0 for other kinds.
+
+    `output`: the shape of what it gives; a side of any length counts as one.
+    """
+    if not isinstance(layer, PRODUCTS):
+        return 0
+    is_last = isinstance(layer, keras.layers.Dense) or layer.data_format == "channels_last"
+    places = output[1:-1] if is_last else output[2:]
+    sizes: tuple[int | None, ...] = (*layer.kernel.shape, *places)
+    return 2 * math.prod(size or 1 for size in sizes)
 
 
 def measure_peak_memory(model: "Model", predict: Predict, batch: Batch) -> tuple[int, str]:
@@ -183,6 +220,8 @@ def measure_peak_memory(model: "Model", predict: Predict, batch: Batch) -> tuple
 
 def _get_device(model: "Model") -> str:
     """Return the device of the weights, as `CPU:0` or `GPU:0`."""
+    if not model.variables:
+        return "CPU:0"
     spec = tf.DeviceSpec.from_string(model.variables[0].value.device)
     return f"{spec.device_type}:{spec.device_index}"
 

@@ -11,9 +11,10 @@ from pipeline.cli.compose import compose
 from pipeline.data.prepared import Prepared, Scaling, Split
 from pipeline.data.report import CleaningReport
 from pipeline.measures import Cost, Latency
-from pipeline.models.keras_models import build_model
+from pipeline.models.keras_models import build_model, build_network
 from pipeline.models.predictor import make_predictor
 from pipeline.profiling import profile as stage
+from pipeline.profiling.network_work import count_network_work
 from pipeline.profiling.profile import (
     count_flops,
     make_batch,
@@ -25,6 +26,8 @@ from pipeline.profiling.profile import (
     read_process_peak,
 )
 from pipeline.settings.settings import Settings
+from pipeline.training.optimizers import rule_of
+from tests.support import tiny
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +79,27 @@ def test_parameters_and_flops_by_hand(cost: Cost) -> None:
 
 def test_parameters_are_those_of_keras(model: Any, cost: Cost) -> None:
     assert cost.parameters == model.count_params()
+
+
+@pytest.mark.parametrize(
+    ("name", "flops"),
+    [
+        ("spectral", 2 * (30 * 12 + 12 * 3)),
+        ("in_blocks", 2 * (30 * 8 + 2 * 8 * 8 + 8 * 3)),
+        ("along_any_length", 2 * (28 * 3 * 4 + 4 * 3)),
+        ("without_weights", 0),
+    ],
+)
+def test_layers_within_others_count_by_their_calls(name: str, flops: int) -> None:
+    words = "profile.repeats=10 profile.warmup=1 profile.batch_sizes=[1]"
+    settings = tiny.told(f"model=custom model.build=tests.support.odd_models:{name} {words}")
+    data = tiny.prepared(shape=(6, 5))
+    network = build_model(settings, data)
+    for _ in range(2):  # counting leaves the network as it was
+        assert profile(network, make_predictor(network), data, settings).flops == flops
+    rule = rule_of(settings.optimizer)
+    work = count_network_work(build_network(settings, data), 4, rule, narrow=4, wide=4, sample=1)
+    assert work is None or work.flops >= 0  # that of a roofline is of layers that tell their outputs
 
 
 def test_flops_agree_with_the_count_of_tensorflow(model: Any) -> None:

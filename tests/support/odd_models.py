@@ -27,6 +27,32 @@ def spectral(shape, classes, settings):
     return stack(shape, layers.SpectralNormalization(layers.Dense(12, "relu")), layers.Dense(classes))
 
 
+class Block(layers.Layer):
+    """A layer that calls others, one of them twice."""
+
+    def __init__(self, **more):
+        super().__init__(**more)
+        self.widen, self.mix = layers.Dense(8, "relu"), layers.Dense(8)
+
+    def call(self, inputs):
+        return self.mix(self.mix(self.widen(inputs)))
+
+
+def in_blocks(shape, classes, settings):
+    return stack(shape, Block(), layers.Dense(classes))
+
+
+def along_any_length(shape, classes, settings):
+    inputs = keras.Input((None, None))
+    hidden = layers.Conv1D(4, 3)(layers.Reshape((-1, 1))(inputs))
+    return keras.Model(inputs, layers.Dense(classes)(layers.GlobalMaxPooling1D()(hidden)))
+
+
+def without_weights(shape, classes, settings):
+    inputs = keras.Input(shape)
+    return keras.Model(inputs, layers.Flatten()(inputs)[:, :classes])
+
+
 def projecting(shape, classes, settings):
     """Random numbers that are no weight, from the generator of numpy that `set_random_seed` sets."""
     inputs = keras.Input(shape)
