@@ -33,7 +33,8 @@ _NAME = (
 """What secrets are called where they are set; other tokens, as pad_token, are words of a text."""
 _IS_NAME = re.compile(_NAME, re.IGNORECASE)
 _ASSIGNED = re.compile(
-    rf"(?P<key>(?<![\w.-])(?:(?P<quote>\\*['\"]?){_NAME}(?P=quote)\s?[=:]\s?|--?{_NAME}[\s=]\s?)"
+    rf"(?P<key>(?<![\w.-])(?:(?P<quote>\\*['\"]?){_NAME}(?P=quote)\s?[=:]\s?"
+    rf"|--?{_NAME}(?:[\s=]\s?|\\*['\"],\s?(?=\\*['\"])))"
     r"|\bauthorization\\*['\"]?\s?[=:]\s?\\*['\"]?(?:(?:basic|bearer|digest|token)\s)?|(?-i:\bBearer ))"
     r"(?:(?P<mark>\\*['\"])(?:(?!(?P=mark))[^\r\n])*(?P=mark)|['\"]?(?:[^\s,;&'\"\\]|\\(?!['\"]))+)",
     re.IGNORECASE,
@@ -144,9 +145,8 @@ def _find_secrets(variables: tuple[tuple[bytes, bytes], ...]) -> tuple[str, ...]
 
 def _find_parts(word: str) -> Iterator[str]:
     """Yield the secrets of a word: of its address as written and as SQLAlchemy reads them, and parts."""
-    key, _, value = word.partition("=")
-    if _IS_NAME.fullmatch(key.lstrip("-")) and len(value) >= MIN_LETTERS:
-        yield value
+    assigned = (match[0].removeprefix(match["key"]).strip("\\'\"") for match in _ASSIGNED.finditer(word))
+    yield from (value for value in assigned if len(value) >= MIN_LETTERS)
     if (match := _ADDRESS.search(word)) is None:
         return
     address = match["address"]

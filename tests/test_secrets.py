@@ -37,6 +37,7 @@ from tests.support.sweeps import composed
         ),
         ("python train.py --api-key geheim --wide", "python train.py --api-key *** --wide"),
         ("hf_token=geheim", "hf_token=***"),
+        ("['train.py', '--password', 'geheim']", "['train.py', '--password', '***']"),
         ("401 for {'Authorization': 'Bearer geheim'}", "401 for {'Authorization': 'Bearer ***'}"),
         ("AccountName=a;AccountKey=geheim==;x=1", "AccountName=a;AccountKey=***;x=1"),
         ("Authorization: Basic YW5uOmdlaGVpbQ==", "Authorization: Basic ***"),
@@ -160,3 +161,5 @@ def test_a_library_shows_no_part_of_the_secret_of_an_address() -> None:
 def test_a_secret_that_was_typed_is_hidden_wherever_it_stands() -> None:
     assert mask("no login with geheim", "--db_password=geheim", "a=b") == "no login with ***"
     assert mask("no login with geheim", "vocabulary.token=geheim") == "no login with geheim"
+    program = "trial.command=python train.py {lr} --password 'geheim'"
+    assert mask("train.py said geheim", program) == "train.py said ***"

@@ -4,6 +4,7 @@ Runs of trials: see `trial_recorder`. No pictures are drawn before the end.
 """
 
 import json
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -12,6 +13,7 @@ import mlflow
 from mlflow.entities import Run
 
 from pipeline.data.quality.report import QualityReport, describe_quality, encode_quality
+from pipeline.formatting import format_count
 from pipeline.measures import Point
 from pipeline.search.estimation.validation_split import ValidationSplit
 from pipeline.search.results import Results
@@ -78,7 +80,7 @@ class StudyRecorder:
         """What the runs of trials are known to say of the frontier; a study has thousands of them."""
         self._drawn_at, self._rest_seconds = 0.0, REFRESH_SECONDS
         self._drawn_points: tuple[Point, ...] | None = None
-        self._knows_foreign = False
+        self._has_compared = False
         with exclusive("run"):
             self.run_id = self._open_study_run()
         self.lease = RunLease(client, self.run_id)
@@ -91,11 +93,12 @@ class StudyRecorder:
         adopted = adopted_run.adopt_run(self.client, self.study, self.experiment_id)
         runs = list(self.runs.search())
         self._tags = {run.info.run_id: study_view.keep_trial_tags(run.data.tags) for run in runs}
-        study_runs = [run for run in runs if ROLE not in run.data.tags and TRIAL not in run.data.tags]
-        if study_runs:
+        self._ended = {run.info.run_id for run in runs if study_view.counts_as_ended(run.data.tags)}
+        own = [run for run in runs if ROLE not in run.data.tags and TRIAL not in run.data.tags]
+        if own:
             if adopted:
                 orphans.discard_run(self.client, adopted)
-            run_id = str(study_runs[0].info.run_id)
+            run_id = str(own[0].info.run_id)
             self.client.update_run(run_id, status="RUNNING")
         else:
             run_id = adopted or mlflow_runs.create_run(self.client, self.experiment_id, self.study, {})
@@ -176,7 +179,9 @@ class StudyRecorder:
 
     def _update_tags(self, results: Results) -> None:
         """Write what has changed of the tags of trials, all at once."""
-        self._leave_foreign(results)
+        if not self._has_compared:
+            self._compare_runs(results)
+            self._has_compared = True
         changes = []
         for trial in results.trials:
             recorded = self._tags.get(trial.run_id or "", {})
@@ -197,13 +202,25 @@ class StudyRecorder:
                 with mlflow_runs.unless_deleted(self.client, change.run_id):  # in the UI
                     mlflow_runs.set_tags(self.client, change.run_id, change.tags)
 
-    def _leave_foreign(self, results: Results) -> None:
-        """Leave the runs of another study as they are, of which this one is a copy: found once for all."""
-        if not self._knows_foreign:
-            unknown = [trial.run_id for trial in results.trials if trial.run_id not in self._tags]
-            self.runs.note_foreign([run_id for run_id in unknown if run_id])
-            self._tags |= dict.fromkeys(self.runs.foreign, study_view.BEATEN)
-            self._knows_foreign = True
+    def _compare_runs(self, results: Results) -> None:
+        """Compare the runs of trials with the study, which may be a copy, or have been put back from one.
+
+        Runs of the study that it is a copy of stay as they are. Those of trials that it does not have any
+        more leave the charts.
+        """
+        run_ids = {trial.run_id for trial in results.trials if trial.run_id}
+        self.runs.note_foreign(sorted(run_ids - self._tags.keys()))
+        self._tags |= dict.fromkeys(self.runs.foreign, study_view.BEATEN)
+        lost = sorted(self._ended - run_ids)
+        for run_id in lost:
+            with mlflow_runs.unless_deleted(self.client, run_id):
+                mlflow_runs.set_tags(self.client, run_id, study_view.LOST)
+        if lost:
+            print(
+                f"study {self.study} does not have {format_count(len(lost), 'trial')} any more that MLflow "
+                "has, as where search.storage was put back from a copy: such runs stay and count for nothing",
+                file=sys.stderr,
+            )
 
     def _draw_frontier(self, results: Results, unit: tuple[str, float], force: bool) -> bool:
         """Draw the line as a run of its own, exchanged whole: a metric's history cannot be taken back."""

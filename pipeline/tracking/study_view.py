@@ -33,6 +33,9 @@ TRIAL_TAGS = ("frontier", "knee", "plot_order", COLOUR, "beaten_by")
 BEATEN = {"frontier": "false"}
 """All that is remembered of the tags of a trial that is beaten: it is for ever."""
 
+LOST = {"frontier": "false", "plot_order": "none"}
+"""Tags of a trial that its study does not have any more; no chart shows it, see `plant_study_views`."""
+
 
 def make_trial_tags(
     results: Results, trial: StudyTrial, recorded: Mapping[str, str] | None = None
@@ -72,9 +75,15 @@ def _make_trial_tags(results: Results, trial: StudyTrial, recorded: Mapping[str,
     }
 
 
+def counts_as_ended(tags: Mapping[str, str]) -> bool:
+    """Return whether a run is that of a trial that has ended, and that its study was not seen without."""
+    is_trial = {"trial", "trial_state"} <= tags.keys() and "role" not in tags
+    return is_trial and not LOST.items() <= tags.items()
+
+
 def keep_trial_tags(tags: Mapping[str, str]) -> Mapping[str, str]:
     """Return what of a run's tags `make_trial_tags` may change; the same object for all that are beaten."""
-    if tags.get("frontier") == BEATEN["frontier"]:
+    if tags.get("frontier") == BEATEN["frontier"] and not LOST.items() <= tags.items():
         return BEATEN
     return {name: tags[name] for name in TRIAL_TAGS if name in tags}
 

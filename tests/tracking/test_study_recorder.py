@@ -175,11 +175,11 @@ def test_a_study_of_another_identity_is_another_and_its_trials_stay() -> None:
 def test_of_two_runs_of_one_name_only_that_of_the_process_is_taken() -> None:
     """As where studies.db was put back from a backup: a trial of the number was recorded before."""
     client, me = mlflow_store.open_store(), ProcessOwner.current()
-    before = StudyRecorder(client, compose([]), key(client, "put back"), "cpu")
+    before = StudyRecorder(client, compose([]), key(client, "of two"), "cpu")
     finished = open_trial(before, "1", 1, compose([]))
     mlflow_runs.set_tags(client, finished, {"pid": str(me.pid + 1)})
     before.trials.end_trials([(finished, DONE)], UNIT)
-    now = StudyRecorder(client, compose([]), key(client, "put back"), "cpu")
+    now = StudyRecorder(client, compose([]), key(client, "of two"), "cpu")
     run_ids = [open_trial(now, "1", 1, compose([])) for _ in range(2)]
     assert now.trials.fail_attempt("1", me, "it died") in run_ids
     assert client.get_run(finished).data.tags["reason"] == DONE.reason
@@ -220,3 +220,28 @@ def test_an_experiment_that_was_removed_for_good_meanwhile_is_told_in_one_line()
     with pytest.raises(RecordDeleted, match=told):
         recorder.trials.end_trials([(trial, DONE)], UNIT)
     recorder.close("FAILED")
+
+
+def test_runs_of_trials_that_the_study_has_no_more_are_told_and_leave_the_charts(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """`studies.db` of yesterday was put back."""
+    client, study = mlflow_store.open_store(), "put back"
+    before = StudyRecorder(client, compose([]), key(client, study), "cpu")
+    run_ids = [open_trial(before, str(number), number, compose([])) for number in range(2)]
+    before.trials.end_trials([(run_id, DONE) for run_id in run_ids], UNIT)
+    all_of_it = [tried(0, (0.8, 0.5), run_id=run_ids[0]), tried(1, (0.9, 1.0), run_id=run_ids[1])]
+    before.update_frontier(Results(study=study, data="digits", trials=tuple(all_of_it)), UNIT)
+    assert client.get_run(run_ids[1]).data.tags["frontier"] == "true"
+    for _ in range(2):
+        now = StudyRecorder(client, compose([]), key(client, study), "cpu")
+        now.update_frontier(Results(study=study, data="digits", trials=tuple(all_of_it[:1])), UNIT)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(
+        f"study {study} does not have 1 trial any more that MLflow has, as where search.stor"
+    )
+    kept, lost = (client.get_run(run_id).data.tags for run_id in run_ids)
+    assert (kept["frontier"], lost["frontier"], "-" in lost["plot_order"]) == ("true", "false", False)
+    again = StudyRecorder(client, compose([]), key(client, study), "cpu")  # that of today is back
+    again.update_frontier(Results(study=study, data="digits", trials=tuple(all_of_it)), UNIT)
+    assert client.get_run(run_ids[1]).data.tags["frontier"] == "true"
