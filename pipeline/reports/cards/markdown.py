@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from pipeline.errors import format_one_line
 from pipeline.formatting import escape_markdown, format_number, shorten
+from pipeline.secrets import mask
 from pipeline.settings.searching.objectives import KINDS_OF_ENERGY, OBJECTIVES
 
 CARD_FILE = "model_card.md"
@@ -25,8 +26,11 @@ def make_card(name: str, parts: Mapping[str, Iterable[str]], limits: Iterable[st
 
 
 def clean(text: str, limit: int = 60) -> str:
-    """Return a user's text so that it stays text, in one line: no Markdown, no HTML."""
-    return re.sub(r"([_~])", r"\\\1", escape_markdown(shorten(format_one_line(text), limit)))
+    """Return a user's text so that it stays text, in one line: no Markdown, no HTML.
+
+    Secrets are masked here: what is escaped or cut is not known as one any more.
+    """
+    return re.sub(r"([_~])", r"\\\1", escape_markdown(shorten(format_one_line(mask(text)), limit)))
 
 
 def make_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:

@@ -82,6 +82,12 @@ def test_names_stay_text(facts: CardFacts) -> None:
     assert len(re.findall(r"(?<!\\)\|", head)) == 5  # a bar in a name makes no cell
 
 
+def test_secrets_are_masked_before_they_are_escaped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STORE_API_KEY", "a_b_c_d_e")
+    assert clean("key a_b_c_d_e, db_password=p_w_1") == r"key \*\*\*, db\_password=\*\*\*"
+    assert "a" not in clean("a_b_c_d_e of some names", 8)  # nor half of it
+
+
 def test_a_private_training_is_told_with_its_epsilon(facts: CardFacts) -> None:
     assert "DP-SGD" not in write_card(facts)
     spent = PrivacySpent(
