@@ -79,3 +79,29 @@ def test_one_output_in_a_list_or_under_a_name_is_one_output(name: str, tmp_path:
     loaded = keras.models.load_model(tmp_path / "model.keras", compile=False)
     answers = make_predictor(model)(DATA.test.features)
     np.testing.assert_array_equal(make_predictor(loaded)(DATA.test.features), answers)
+
+
+THEIRS = """
+import keras
+class Own(keras.layers.Layer):
+    def call(self, inputs):
+        return inputs * 3
+def twice(inputs):
+    return 2 * inputs
+"""
+NETWORK = """
+import keras
+from their_layers import Own, twice
+def build(shape, classes, settings):
+    layers = keras.layers
+    parts = [layers.Flatten(), Own(), layers.Dense(4, twice), layers.Dense(classes)]
+    return keras.Sequential([keras.Input(shape), *parts])
+"""
+
+
+def test_classes_may_lie_in_another_module_beside_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "their_layers.py").write_text(THEIRS)
+    (tmp_path / "their_network.py").write_text(NETWORK)
+    monkeypatch.syspath_prepend(tmp_path)
+    settings = tiny.told("model=custom model.build=their_network:build")
+    check(settings)

@@ -1,5 +1,6 @@
 """A user's own network, by its dotted name: called, and checked before anything is trained with it."""
 
+import inspect
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -98,7 +99,7 @@ def _import_function(name: str) -> Callable[..., Any]:
 
 
 def know_classes(build: str) -> AbstractContextManager[Any]:
-    """Let Keras load what the code of a user's function has defined, in its module or package.
+    """Let Keras load what a user's function has made: classes at the top of any module, functions of its own.
 
     Without it a class has to be registered with Keras, and its module to be imported.
 
@@ -106,16 +107,21 @@ def know_classes(build: str) -> AbstractContextManager[Any]:
         BadModel: there is no such function.
     """
     _import_function(build)
-    home = build.partition(":")[0]
-    package = home.partition(".")[0]
-    modules = [name for name in list(sys.modules) if name.partition(".")[0] == package]
-    defined = {
-        name: value
-        for module in [*modules, home]
-        for name, value in vars(sys.modules[module]).items()
-        if callable(value) and getattr(value, "__module__", None) == module
-    }
-    return keras.saving.custom_object_scope(defined)  # type: ignore[no-any-return]
+    names = vars(sys.modules[build.partition(":")[0]])
+    functions = {name: value for name, value in names.items() if inspect.isfunction(value)}
+    classes = {kind.__name__: kind for kind in _list_classes() if "<locals>" not in kind.__qualname__}
+    return keras.saving.custom_object_scope(functions | classes)  # type: ignore[no-any-return]
+
+
+def _list_classes() -> Iterator[type]:
+    """Yield the classes of parts of a network that are not of Keras, those that were made last at the end."""
+    kinds = keras.Layer, keras.Initializer, keras.Regularizer, keras.constraints.Constraint
+    waiting = [kind for part in kinds for kind in part.__subclasses__()]
+    while waiting:
+        kind = waiting.pop(0)
+        waiting += kind.__subclasses__()
+        if kind.__module__.partition(".")[0] != "keras":
+            yield kind
 
 
 def _build_model(
