@@ -23,6 +23,7 @@ from pipeline.settings.searching.objectives import FIRST, ObjectiveKind
 from pipeline.tracking.metrics.curve import make_kept_metric
 from pipeline.tracking.mlflow_runs import quote, search_runs
 from pipeline.tracking.runs.command_record import read_overrides
+from pipeline.tracking.study_view import counts_as_ended
 
 COSTS, PAID = ("gpu_seconds", "cpu_seconds"), "paid_device_seconds"
 CONFIRM, SEED = "confirm", "train.seed"
@@ -68,7 +69,7 @@ def read_results(client: MlflowClient, experiment: str, study: str | None = None
     name = study or studies[-1]
     runs = _search_runs(client, experiment, f"tags.trial_state LIKE '%' AND tags.study = {quote(name)}")
     trials = sorted(
-        (run for run in runs if "role" not in run.data.tags), key=lambda run: int(run.data.tags["trial"])
+        (run for run in runs if counts_as_ended(run.data.tags)), key=lambda run: int(run.data.tags["trial"])
     )
     params = _select_differing([_read_overrides(client, run) for run in trials])
     names = _read_study_tag(client, experiment, name, OBJECTIVE_NAMES)

@@ -16,6 +16,7 @@ from pipeline.settings.searching.objectives import OBJECTIVES
 from pipeline.tracking import mlflow_store, read_study, shared_views
 from pipeline.tracking.metrics.curve import list_trial_metrics
 from pipeline.tracking.mlflow_runs import make_metrics
+from pipeline.tracking.study_view import LOST
 from tests.support.planted import METRIC, planted
 from tests.support.studies import tried
 
@@ -134,6 +135,18 @@ def test_what_a_loop_reports_after_each_epoch_comes_back_at_its_epoch(experiment
     points = read_study.read_curve(client, client.get_run(run_id), kinds, ACCURACY_MEASURE)
     assert [point.further for point in points] == [(0.5, 30.0), (0.75, 40.0)]
     assert [each.step for each in client.get_metric_history(run_id, "profile/model_bytes")] == [1, 2]
+    client.delete_run(run_id)
+
+
+def test_a_trial_that_its_study_has_no_more_is_none(experiment: str) -> None:
+    """Another has its number since `studies.db` was put back."""
+    client = mlflow_store.open_store()
+    tags = {"study": STUDY.study, "trial": "0", "trial_state": "complete", **LOST}
+    run_id = client.create_run(
+        mlflow_store.find_or_create_experiment(client, experiment), tags=tags
+    ).info.run_id
+    found = read_study.read_results(client, experiment, STUDY.study)
+    assert [each.number for each in found.trials] == [0, 1, 2, 3]
     client.delete_run(run_id)
 
 
