@@ -158,6 +158,18 @@ def pick_evenly(count: int, limit: int) -> np.ndarray:
     return picked
 
 
+def draw_evenly(count: int, limit: int) -> np.ndarray:
+    """Draw at most `limit` of the numbers 0..count - 1, rising, one of each of as many equal parts, int64.
+
+    They are drawn at random, seeded: where rows come in turns, as those of ten sensors do, each tenth one is
+    of the same sensor.
+    """
+    if count <= limit:
+        return np.arange(count)
+    edges = np.arange(limit + 1) * count // limit
+    return np.asarray(np.random.default_rng(0).integers(edges[:-1], edges[1:]))
+
+
 def split_into_portions(rows: int, width: int) -> Iterator[slice]:
     """Split `rows` rows of `width` numbers each into slices of about `CHUNK_NUMBERS` numbers."""
     step = max(1, CHUNK_NUMBERS // max(1, width))

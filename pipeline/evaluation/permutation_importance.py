@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.data.prepared import Prepared
-from pipeline.data.samples import Table, pick_evenly
+from pipeline.data.samples import Table, draw_evenly
 from pipeline.models.scores import score_answers
 
 REPEATS = 5
@@ -40,7 +40,7 @@ def measure_importances(
     split = prepared.validation
     if not isinstance(split.samples, Table) or len(split) < 2:
         return ()
-    rows = pick_evenly(len(split), MOST_ROWS)
+    rows = draw_evenly(len(split), MOST_ROWS)
     batch, labels = split.samples[rows], np.asarray(split.labels)[rows]
 
     whole = score_answers(predict(batch), labels, measure)

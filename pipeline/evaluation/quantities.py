@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.data.prepared import Prepared, Split, Target
-from pipeline.data.samples import RawSamples, pick_evenly
+from pipeline.data.samples import RawSamples, draw_evenly
 from pipeline.errors import BadModel
 from pipeline.evaluation.inspection import Inspection
 from pipeline.models.scores import compute_r2, require_finite
@@ -79,7 +79,7 @@ def evaluate_quantities(
     truth = {name: np.asarray(split.labels, np.float64) for name, split in splits.items()}
     errors = answers["test"] - truth["test"]
     worst = np.argsort(-np.abs(errors), kind="stable")[: settings.evaluate.worst]
-    shown = pick_evenly(len(errors), MAX_PAIRS)
+    shown = draw_evenly(len(errors), MAX_PAIRS)
     scores = {name: _score(answers[name], truth[name], target, settings.loss) for name in splits}
     return QuantityEvaluation(
         train=scores["train"],

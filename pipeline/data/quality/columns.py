@@ -7,7 +7,15 @@ import numpy as np
 from pipeline.data.features import CHARACTER, Counts, FrontEnd, LogMel, Tokens
 from pipeline.data.prepared import Split
 from pipeline.data.quality.column_spread import MOST_COLUMNS, ColumnSpread, fit_spreads
-from pipeline.data.samples import Batch, RawSamples, Table, estimate_width, pick_evenly, split_into_portions
+from pipeline.data.samples import (
+    Batch,
+    RawSamples,
+    Table,
+    draw_evenly,
+    estimate_width,
+    pick_evenly,
+    split_into_portions,
+)
 
 PUNCTUATION = str.maketrans("", "", string.punctuation)
 """What Keras removes before it looks up a word."""
@@ -29,7 +37,7 @@ MOST_NUMBERS = 2**29
 
 def pick_rows(split: Split, limit: int) -> np.ndarray:
     """Return the numbers of at most `limit` rows, evenly spread over the split; fewer of very wide ones."""
-    return pick_evenly(len(split), max(1, min(limit, MOST_NUMBERS // max(1, estimate_width(split.samples)))))
+    return draw_evenly(len(split), max(1, min(limit, MOST_NUMBERS // max(1, estimate_width(split.samples)))))
 
 
 def measure_rows(samples: RawSamples, rows: np.ndarray, front: FrontEnd | None) -> dict[str, np.ndarray]:

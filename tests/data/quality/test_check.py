@@ -205,3 +205,15 @@ def test_an_entry_of_the_cache_is_looked_through_once(
     shifted = replace(prepared, key="other", test=Split(prepared.test.features[:9], prepared.test.labels[:9]))
     assert look_through(shifted) != report
     assert decode_quality((directory / "quality.json").read_text()) == report
+
+
+def test_rows_that_come_in_turns_are_looked_at_in_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(check.MOST_ROWS, "test", 500)
+    draw = np.random.default_rng(1)
+
+    def take_turns(rows: int) -> Split:
+        sensor = np.arange(rows) % 4
+        return Split(np.column_stack([sensor, draw.random((rows, 2))]).astype(np.float32), draw.random(rows))
+
+    splits = {"train": take_turns(500), "validation": take_turns(500), "test": take_turns(2000)}
+    assert list(describe_quality(check_quality(splits, (), None))) == []
