@@ -12,8 +12,8 @@ from pipeline.tracking import mlflow_runs, mlflow_store
 from pipeline.tracking.runs import command_record
 
 LONG = ["data=digits", f"search.enqueue={[f'model.hidden={width}' for width in range(16, 600)]}"]
-ODD = "data_dir=\udcff"
-"""A folder whose name is no UTF-8."""
+ODD = "data_dir=a b/é"
+"""A folder with a space and a letter beyond ASCII."""
 
 
 @pytest.fixture
