@@ -18,6 +18,7 @@ from pipeline.data.quality.columns import (
     MOST_MEASURED,
     is_table_like,
     measure_rows,
+    measure_training,
     pick_rows,
 )
 from pipeline.data.quality.drift import FEW_ROWS, ColumnDrift, DriftCounter
@@ -70,7 +71,8 @@ def check_quality(
     train, by_column = splits[TRAIN], is_table_like(splits[TRAIN].samples, front)
     rows = {name: pick_rows(splits[name], MOST_ROWS[name]) for name in (TRAIN, *OTHERS)}
     measured = rows if by_column else {name: pick_rows(splits[name], MOST_MEASURED) for name in rows}
-    columns = {name: measure_rows(splits[name].samples, measured[name], front) for name in rows}
+    columns = {name: measure_rows(splits[name].samples, measured[name], front) for name in OTHERS}
+    columns[TRAIN] = measure_training(train, measured[TRAIN], front)
     spreads = fit_spreads(columns[TRAIN])
     counts = np.bincount(np.asarray(train.labels), minlength=len(classes)) if classes else None
     return QualityReport(

@@ -1,6 +1,8 @@
 """Columns by which samples are compared: those of a table, or a few numbers of an image, sound or text."""
 
 import string
+from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 
@@ -11,6 +13,7 @@ from pipeline.data.samples import (
     Batch,
     RawSamples,
     Table,
+    Texts,
     draw_evenly,
     estimate_width,
     pick_evenly,
@@ -31,6 +34,8 @@ MOST_COMPARED = 20_000
 """Training rows of a table that are looked at."""
 MOST_MEASURED = 5000
 """Rows whose images, texts or sounds are measured."""
+MOST_LETTERS = 8_000_000
+"""Of all training texts, of which rare words are counted; of more, few words are in one text alone."""
 MOST_NUMBERS = 2**29
 """Of all rows of a split that are looked at; images of many pixels are fewer rows."""
 
@@ -49,10 +54,27 @@ def measure_rows(samples: RawSamples, rows: np.ndarray, front: FrontEnd | None) 
     return {name: np.concatenate([portion[name] for portion in portions]) for name in portions[0]}
 
 
+def measure_training(train: Split, rows: np.ndarray, front: FrontEnd | None) -> dict[str, np.ndarray]:
+    """Return the columns of these training rows, as rows of another split are measured.
+
+    The vocabulary has the words of each training text itself, but none of a new one's own: so what is in no
+    other text counts as unknown.
+    """
+    texts = train.samples
+    if isinstance(front, Counts | Tokens) and isinstance(texts, Texts) and len(texts.letters) <= MOST_LETTERS:
+        counted = Counter[str]()
+        for portion in split_into_portions(len(texts), estimate_width(texts)):
+            for text in texts[portion]:
+                counted.update({*_split_words(str(text), front.split == CHARACTER)})
+        shared = tuple(word for word in front.vocabulary if counted[word] > 1)
+        front = replace(front, vocabulary=shared)
+    return measure_rows(texts, rows, front)
+
+
 def fit_training_spreads(train: Split, front: FrontEnd | None) -> tuple[ColumnSpread, ...]:
     """Return how the training rows are spread, to compare new rows with."""
     limit = MOST_COMPARED if is_table_like(train.samples, front) else MOST_MEASURED
-    return fit_spreads(measure_rows(train.samples, pick_rows(train, limit), front))
+    return fit_spreads(measure_training(train, pick_rows(train, limit), front))
 
 
 def is_table_like(samples: RawSamples, front: FrontEnd | None) -> bool:
@@ -117,10 +139,14 @@ def _measure_texts(texts: np.ndarray, front: FrontEnd | None) -> dict[str, np.nd
     by_letter = isinstance(front, Counts | Tokens) and front.split == CHARACTER
     rows = []
     for text in map(str, texts):
-        clean = text.lower().translate(PUNCTUATION)
-        words = list(clean.replace(" ", "")) if by_letter else clean.split()
+        words = _split_words(text, by_letter)
         unknown = sum(word not in vocabulary for word in words)
         rows.append((len(text), len(words), unknown / len(words) if words else np.nan))
     letters, words_of, unknown_of = np.array(rows, np.float64).reshape(-1, 3).T
     measured = {"letters": letters, "words": words_of}
     return measured | ({"unknown_words": unknown_of} if vocabulary else {})
+
+
+def _split_words(text: str, by_letter: bool) -> list[str]:
+    clean = text.lower().translate(PUNCTUATION)
+    return list(clean.replace(" ", "")) if by_letter else clean.split()

@@ -10,6 +10,7 @@ from pipeline.data.features import Columns, Counts, LogMel
 from pipeline.data.prepared import RowPlaces, Split
 from pipeline.data.quality import check, columns
 from pipeline.data.quality.check import check_quality, look_through
+from pipeline.data.quality.drift import DriftCounter
 from pipeline.data.quality.report import decode_quality, describe_quality, encode_quality
 from pipeline.data.samples import Table, make_texts
 from tests.support import tiny
@@ -173,6 +174,26 @@ def test_texts_sounds_and_vectors_have_their_own_measures() -> None:
     assert any(
         "test split is unlike the training split in 200 of 200 columns" in line for line in describe(wide)
     )
+
+
+def test_words_that_training_had_in_one_text_alone_are_no_drift() -> None:
+    """They are in the vocabulary, while those of a new text are not; models compare new texts in this way."""
+    draw = np.random.default_rng(0)
+
+    def write(rows: int) -> list[str]:
+        return [" ".join(f"word{number}" for number in draw.zipf(1.5, 15)) for _ in range(rows)]
+
+    lines = {"train": write(300), "validation": write(60), "test": write(60)}
+    vocabulary = tuple(dict.fromkeys(word for line in lines["train"] for word in line.split()))
+    front = Counts(vocabulary, (1.0,) * (len(vocabulary) + 1), 1)
+    splits = {
+        name: Split(np.zeros((len(some), 1)), draw.random(len(some)), make_texts(some))
+        for name, some in lines.items()
+    }
+    assert not [line for line in describe_quality(check_quality(splits, (), front)) if "unlike" in line]
+    counter = DriftCounter(columns.fit_training_spreads(splits["train"], front))
+    counter.add(columns.measure_columns(np.array(lines["test"], object), front))
+    assert not any(drift.is_unlike for drift in counter.judge())
 
 
 def test_quantities_have_neither_classes_nor_suspects() -> None:
