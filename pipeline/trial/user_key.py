@@ -69,7 +69,9 @@ class UserKey:
         if self.choices:
             fitting = [choice for choice in self.choices if _is_choice(value, text, choice)]
             if not fitting:
-                near = get_close_matches(text, map(_format_choice, self.choices), n=1, cutoff=0.5)
+                names = list(map(_format_choice, self.choices))
+                alike = [name for name in names if name.lower() == text.lower()]
+                near = alike or get_close_matches(text, names, n=1, cutoff=0.5)
                 raise self._refuse(typed, f"; did you mean {near[0]}?" if near else "")
             return fitting[0]
         if self.kind is str and not isinstance(value, list | dict):

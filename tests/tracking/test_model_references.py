@@ -181,3 +181,5 @@ def test_classes_of_a_users_own_are_those_of_the_code_that_its_run_names(tmp_pat
     gone = replace(find_model(str(path)), overrides=("model.build=gone_by_now:build",))
     with pytest.raises(BadInput, match=r"got gone_by_now:build \(ModuleNotFoundError"):
         load_model(gone)
+    keras_models.build_model(tiny.told("model.hidden=4"), data).save(path)
+    assert load_model(gone).output_shape == (None, 3)  # layers of Keras alone need no such code

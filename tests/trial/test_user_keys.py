@@ -80,6 +80,7 @@ def test_words_are_read_as_the_type_says(word: str, value: Any) -> None:
         ("rate=fast", "rate must be a number, got fast"),
         ("bias=1", "bias must be true or false, got 1"),
         ("kind=step", "kind must be one of flat, steep, got step; did you mean steep"),
+        ("optimizer=SGD", "optimizer must be one of sgd, adam, got SGD; did you mean sgd"),
         ("optimizer=adm", "optimizer must be one of sgd, adam, got adm; did you mean adam"),
         ("depth=3", "depth must be one of 1, 2, got 3"),
         ("limit=x", "limit must be a whole number or null, got x"),
