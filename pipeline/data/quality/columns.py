@@ -57,18 +57,31 @@ def measure_rows(samples: RawSamples, rows: np.ndarray, front: FrontEnd | None) 
 def measure_training(train: Split, rows: np.ndarray, front: FrontEnd | None) -> dict[str, np.ndarray]:
     """Return the columns of these training rows, as rows of another split are measured.
 
-    The vocabulary has the words of each training text itself, but none of a new one's own: so what is in no
-    other text counts as unknown.
+    The vocabulary has words of each training text itself, but none of a new one's own: so what would not be
+    in it but for this text counts as unknown.
     """
     texts = train.samples
     if isinstance(front, Counts | Tokens) and isinstance(texts, Texts) and len(texts.letters) <= MOST_LETTERS:
-        counted = Counter[str]()
-        for portion in split_into_portions(len(texts), estimate_width(texts)):
-            for text in texts[portion]:
-                counted.update({*_split_words(str(text), front.split == CHARACTER)})
-        shared = tuple(word for word in front.vocabulary if counted[word] > 1)
-        front = replace(front, vocabulary=shared)
+        front = replace(front, vocabulary=_list_shared(texts, front))
     return measure_rows(texts, rows, front)
+
+
+def _list_shared(texts: Texts, front: Counts | Tokens) -> tuple[str, ...]:
+    """List the words of the vocabulary that would be in it without any one of these texts.
+
+    It has all words, or the commonest: then those as common as its rarest are all in it, or some of them.
+    """
+    in_texts, in_all = Counter[str](), Counter[str]()
+    for portion in split_into_portions(len(texts), estimate_width(texts)):
+        for text in texts[portion]:
+            words = _split_words(str(text), front.split == CHARACTER)
+            in_texts.update({*words})
+            in_all.update(words)
+    vocabulary = {word for word in front.vocabulary if word in in_all}
+    counts_outside = {count for word, count in in_all.items() if word not in vocabulary}
+    rarest = min((in_all[word] for word in vocabulary), default=0)
+    limit = 0 if not counts_outside else rarest + (rarest in counts_outside)
+    return tuple(word for word in vocabulary if in_texts[word] > 1 and in_all[word] > limit)
 
 
 def fit_training_spreads(train: Split, front: FrontEnd | None) -> tuple[ColumnSpread, ...]:
