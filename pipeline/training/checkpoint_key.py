@@ -15,7 +15,7 @@ from pipeline.settings.settings import Settings, flatten
 from pipeline.settings.training import Adversarial
 from pipeline.training import engine_choice
 
-FORMAT = 3  # raise it when a state of the same key comes to mean something else
+FORMAT = 4  # raise it when a state of the same key comes to mean something else, or goes on otherwise
 KEY_LETTERS = 16
 PRIVACY = "privacy"
 """Group that is no part of a key without privacy."""

@@ -1,6 +1,8 @@
-"""Random numbers inside the compiled loop: counter-based (Philox), so no state and any order.
+"""Random numbers inside the compiled loop: counter-based, so no state and any order.
 
-The generator's bits are the same on every engine and device; TensorFlow's own way from bits to floats is
+Philox draws two keys for each step, and a hash of the keys and its place makes each number. All of them by
+Philox would take longer than the rest of many a step: XLA on a CPU needs 17 nanoseconds for one, and half of
+one for the hash. Bits are the same on every engine and device; TensorFlow's own way from bits to floats is
 not, so that step is done here.
 """
 
@@ -28,10 +30,45 @@ def derive_seed(seed: Tensor, use: int, step: Tensor) -> Tensor:
     return tf.stack([seed + (use << 32), tf.cast(step, tf.int64)])
 
 
+def draw_bits(count: int | Tensor, seed: Tensor) -> Tensor:
+    """Draw uint32 numbers [count], for masks and starts, not for secrets.
+
+    The places, multiplied by an odd number (2^32 by the golden ratio), go through two rounds of a shift and a
+    product, as the last steps of MurmurHash3 do it; the factors are those that C. Wellons' search for the
+    least bias has found ("lowbias32", 2018). The second key comes between the rounds: with the first alone,
+    two steps would have one sequence, shifted.
+    """
+    keys = tf.random.stateless_uniform([2], seed, None, None, tf.uint32, alg="philox")
+    mixed = tf.cast(tf.range(count), tf.uint32) * tf.constant(0x9E3779B1, tf.uint32) + keys[0]
+    mixed = _fold(mixed, 16) * tf.constant(0x7FEB352D, tf.uint32)
+    mixed = _fold(tf.bitwise.bitwise_xor(mixed, keys[1]), 15) * tf.constant(0x846CA68B, tf.uint32)
+    return _fold(mixed, 16)
+
+
+def _fold(numbers: Tensor, bits: int) -> Tensor:
+    return tf.bitwise.bitwise_xor(numbers, _shift(numbers, bits))
+
+
+def _shift(numbers: Tensor, bits: int) -> Tensor:
+    return tf.bitwise.right_shift(numbers, tf.constant(bits, tf.uint32))
+
+
 def draw_uniform(shape: Sequence[int] | Tensor, seed: Tensor) -> Tensor:
     """Draw float32 numbers of `shape`, uniform in [0, 1): the upper 24 bits of each draw."""
-    bits = tf.random.stateless_uniform(shape, seed, None, None, tf.uint32, alg="philox")
-    return tf.cast(tf.bitwise.right_shift(bits, tf.constant(8, tf.uint32)), tf.float32) * 2.0**-24
+    bits = draw_bits(tf.reduce_prod(shape), seed)
+    return tf.reshape(tf.cast(_shift(bits, 8), tf.float32) * 2.0**-24, shape)
+
+
+def draw_mask(shape: Sequence[int] | Tensor, share: Tensor, seed: Tensor, dtype: Any) -> Tensor:
+    """Draw a mask of `shape`: a share of it zero, the rest the factor that keeps the mean.
+
+    The share is a multiple of 2^-24.
+    """
+    bar = tf.round(tf.cast(share, tf.float32) * 2.0**24)
+    bits = draw_bits(tf.reduce_prod(shape), seed)  # two decisions a draw would stop XLA from using vectors
+    is_kept = _shift(bits, 8) >= tf.cast(bar, tf.uint32)
+    factor = 1 / (1 - bar * 2.0**-24)
+    return tf.reshape(tf.cast(is_kept, dtype) * tf.cast(factor, dtype), shape)
 
 
 def find_dropout_layers(model: Any) -> list[Any]:
@@ -62,7 +99,8 @@ def drop_out_by_streams(
         def call(inputs: Tensor, training: bool = False) -> Tensor:
             if not training:
                 return inputs
-            return _drop_out(inputs, share, derive_seed(seed, uses.count(), get_step()))
+            seed_now = derive_seed(seed, uses.count(), get_step())
+            return inputs * draw_mask(tf.shape(inputs), share, seed_now, inputs.dtype)
 
         return call
 
@@ -103,18 +141,3 @@ class _SeedStream:
     def next(self, ordered: bool = True) -> Tensor:  # noqa: ARG002
         """Return a seed int64 [2]."""
         return self.draw()
-
-
-def _drop_out(inputs: Tensor, share: Tensor, seed: Tensor) -> Tensor:
-    """Return the inputs, a share of them zero; the others are larger, so that the mean stays.
-
-    16 random bits decide on a number, which takes half the time of a draw for each; so the share is a
-    multiple of 2^-16.
-    """
-    count = tf.size(inputs)
-    words = tf.random.stateless_uniform([(count + 1) // 2], seed, None, None, tf.int32, alg="philox")
-    numbers = tf.reshape(tf.bitcast(words, tf.int16), [-1])[:count]
-    bar = tf.cast(tf.round(share * 2.0**16), tf.int32)
-    is_kept = tf.reshape(numbers >= tf.cast(bar - 2**15, tf.int16), tf.shape(inputs))
-    factor = 1 / (1 - tf.cast(bar, tf.float32) * 2.0**-16)
-    return inputs * (tf.cast(is_kept, inputs.dtype) * tf.cast(factor, inputs.dtype))

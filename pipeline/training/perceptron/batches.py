@@ -7,7 +7,7 @@ from pipeline.training import augmentation
 from pipeline.training.device_data import DeviceData, EpochPlan
 from pipeline.training.perceptron import mlp_gradients
 from pipeline.training.perceptron.epoch_spec import EpochSpec, HyperParameters
-from pipeline.training.random_streams import derive_seed, draw_uniform
+from pipeline.training.random_streams import derive_seed, draw_mask
 
 
 def fetch_batch(
@@ -41,7 +41,5 @@ def draw_dropout_masks(
     masks = []
     for layer, width in enumerate(spec.network.sizes[1:-1], start=1):
         seed = derive_seed(hyper.seed, layer, plan.count_steps(step))
-        numbers = draw_uniform([spec.places, width], seed)
-        mask = tf.cast(numbers >= tf.cast(hyper.dropout, tf.float32), spec.network.narrow)
-        masks.append(mask / tf.cast(1 - hyper.dropout, spec.network.narrow))
+        masks.append(draw_mask([spec.places, width], hyper.dropout, seed, spec.network.narrow))
     return masks
