@@ -149,6 +149,7 @@ THROUGH = {
     "tracking/trial_recorder": "tracking/test_study_recorder.py",
     "training/network/network_epoch": "training/network/test_network_loop.py",
     "training/network/variable_updates": "training/network/test_network_loop.py",
+    "training/network/row_gradients": "training/test_optimizers.py",
     "training/network/network_state": "training/network/test_network_loop.py",
     "training/perceptron/batches": "training/perceptron/test_compiled_epoch.py",
     "training/perceptron/epoch_spec": "training/perceptron/test_compiled_epoch.py",

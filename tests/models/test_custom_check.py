@@ -8,6 +8,7 @@ import pytest
 from pipeline.backend import keras
 from pipeline.errors import BadModel, BadSetting
 from pipeline.models import keras_models
+from pipeline.models.architectures.custom import know_classes
 from pipeline.models.custom_check import check_custom, sets_trained_weights
 from pipeline.models.predictor import make_predictor
 from pipeline.settings.settings import Settings
@@ -99,9 +100,20 @@ def build(shape, classes, settings):
 """
 
 
+class Own(keras.layers.Layer):
+    """Has the name of a class of another module, which a network of that module must not come back with."""
+
+
 def test_classes_may_lie_in_another_module_beside_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "their_layers.py").write_text(THEIRS)
     (tmp_path / "their_network.py").write_text(NETWORK)
     monkeypatch.syspath_prepend(tmp_path)
     settings = tiny.told("model=custom model.build=their_network:build")
     check(settings)
+
+    class Later(Own):  # the last one of the name
+        pass
+
+    Later.__name__ = Later.__qualname__ = "Own"
+    with know_classes("their_network:build"):
+        assert keras.saving.get_registered_object("Own").__module__ == "their_layers"

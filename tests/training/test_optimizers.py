@@ -9,8 +9,8 @@ from pipeline.backend import keras, tf
 from pipeline.cli.compose import compose
 from pipeline.settings.kinds import kinds_of, option_name
 from pipeline.settings.optimizer import Adam, Optimizer, Sgd
+from pipeline.training.network.row_gradients import add_up_rows_once
 from pipeline.training.optimizers import SETTLE_EVERY, rule_of
-from pipeline.training.optimizers.rows import add_up_rows_once
 
 OPTIMIZERS = [
     pytest.param(Sgd(0.1, 0.0, False), lambda: keras.optimizers.SGD(0.1), id="sgd"),

@@ -4,8 +4,10 @@ import inspect
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from functools import cache
+from functools import cache, partial
 from importlib import import_module
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from pipeline.backend import keras
@@ -101,16 +103,29 @@ def _import_function(name: str) -> Callable[..., Any]:
 def know_classes(build: str) -> AbstractContextManager[Any]:
     """Let Keras load what a user's function has made: classes at the top of any module, functions of its own.
 
-    Without it a class has to be registered with Keras, and its module to be imported.
+    Without it a class has to be registered with Keras, and its module to be imported. Of classes of one name
+    that nearest to the function counts: one that its module names, one beside it, any other.
 
     Raises:
         BadModel: there is no such function.
     """
     _import_function(build)
-    names = vars(sys.modules[build.partition(":")[0]])
+    module = sys.modules[build.partition(":")[0]]
+    names = vars(module)
     functions = {name: value for name, value in names.items() if inspect.isfunction(value)}
-    classes = {kind.__name__: kind for kind in _list_classes() if "<locals>" not in kind.__qualname__}
+    kinds = [kind for kind in _list_classes() if "<locals>" not in kind.__qualname__]
+    classes = {kind.__name__: kind for kind in sorted(kinds, key=partial(_rate_nearness, module))}
     return keras.saving.custom_object_scope(functions | classes)  # type: ignore[no-any-return]
+
+
+def _rate_nearness(module: ModuleType, kind: type) -> int:
+    if vars(module).get(kind.__name__) is kind:
+        return 2
+    of_kind = sys.modules.get(kind.__module__)
+    files = (getattr(source, "__file__", None) for source in (module, of_kind))
+    folders = [Path(file).parent for file in files if file]
+    package, of_package = (name.partition(".")[0] for name in (module.__name__, kind.__module__))
+    return int(package == of_package or (len(folders) == 2 and folders[0] == folders[1]))
 
 
 def _list_classes() -> Iterator[type]:

@@ -17,9 +17,9 @@ from pipeline.training.adversarial.fgsm import differentiate_by_samples, move_sa
 from pipeline.training.network.batch_norm import find_norm_layers, normalize_by_fused_kernel
 from pipeline.training.network.network_state import EpochInputs, NetworkEpochSpec, NetworkState
 from pipeline.training.network.pooled_convolution import find_pooled_convolutions, pool_before_activation
+from pipeline.training.network.row_gradients import add_up_rows, add_up_rows_once
 from pipeline.training.network.variable_updates import VariableUpdates
 from pipeline.training.optimizers import SETTLE_EVERY
-from pipeline.training.optimizers.rows import add_up_rows, add_up_rows_once
 from pipeline.training.perceptron import mlp_gradients
 from pipeline.training.perceptron.compiled_epoch import divide_by_steps
 from pipeline.training.perceptron.mlp_gradients import Scores

@@ -118,7 +118,7 @@ class UpdateRule(ABC):
         A mean of gradients shrinks by one factor a step wherever there is none. So it is left as large as it
         was, and what is added is made larger by as much; that spares two passes over memory, and the zeros
         of a dense gradient. `number`: of this step since the slots were settled, from 1 to `SETTLE_EVERY`;
-        `gradient`: of each row once, see `rows.add_up_rows_once`.
+        `gradient`: of each row once, see `row_gradients.add_up_rows_once`.
         """
         raise NotImplementedError
 
@@ -134,7 +134,7 @@ class UpdateRule(ABC):
         """Return a parameter and its slots after a step of some of their rows alone.
 
         `amounts`: the first three arguments of `update`; `gradient`: rows that come more than once have the
-        same values each time, see `rows.add_up_rows`.
+        same values each time, see `row_gradients.add_up_rows`.
         """
         from pipeline.backend import tf
 
