@@ -1,8 +1,8 @@
 """What the code of a user changes of its process, kept apart from what this program finds.
 
 The working folder, variables of the environment, streams, filters of warnings, the root of logging, handlers
-of signals, the timer, the mask of new files, what numpy does with odd numbers, and where MLflow's functions
-write. Nor can it end its process.
+of signals, the timer, the mask of new files, what numpy does with odd numbers, defaults of libraries, and
+where MLflow's functions write. Nor can it end its process.
 """
 
 import logging
@@ -22,6 +22,7 @@ import numpy as np
 from pipeline import signals
 from pipeline.processes.environment import set_variable
 from pipeline.signals import STOPPING
+from pipeline.trial.library_settings import read_settings, write_setting
 
 SIGNALS = ("SIGALRM", *(number.name for number in STOPPING))
 MLFLOW = (
@@ -127,6 +128,7 @@ def _read() -> _State:
         ("mask", ""): mask,
         ("numpy", ""): np.geterr(),
         **{("attribute", name): _read_attribute(name) for name in MLFLOW},
+        **{("library", name): value for name, value in read_settings()},
         **{("handler", name): signal.getsignal(getattr(signal, name)) for name in SIGNALS},
         **{("variable", name): value for name, value in os.environ.items()},
     }
@@ -187,4 +189,5 @@ _WRITERS: dict[str, Callable[[str, Any], object]] = {
     "attribute": _write_attribute,
     "handler": _write_handler,
     "variable": set_variable,
+    "library": write_setting,
 }

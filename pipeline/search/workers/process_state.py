@@ -97,6 +97,15 @@ def _distrust(end: E, changes: Sequence[str]) -> E:
     return replace(end, status="failed", reason=f"it changed {clocks[0]}, by which its cost is measured")
 
 
+def identify_file(number: int) -> tuple[int, int] | None:
+    """Return what tells an open file from any other, by its number in this process; None: it is closed."""
+    try:
+        about = os.fstat(number)
+    except OSError:
+        return None
+    return about.st_dev, about.st_ino
+
+
 def _list_functions(name: str) -> Iterator[tuple[str, object]]:
     kinds = (FunctionType, BuiltinFunctionType)
     module = sys.modules.get(name)
@@ -108,8 +117,11 @@ def _list_functions(name: str) -> Iterator[tuple[str, object]]:
 def _list_facts() -> Iterator[tuple[str, object]]:
     """Yield what can be compared; of libraries only where they are imported."""
     yield "sys.path", tuple(filter(None, sys.path))  # the current folder is added to import the user's code
-    yield "sys.stdout", id(sys.stdout)
-    yield "sys.stderr", id(sys.stderr)
+    for number, stream in ((1, sys.stdout), (2, sys.stderr)):
+        yield (
+            f"standard stream {number}",
+            (id(stream), getattr(stream, "closed", None), identify_file(number)),
+        )
     yield "the recursion limit", sys.getrecursionlimit()
     yield "gc", gc.isenabled()
     yield "logging.disable", logging.root.manager.disable

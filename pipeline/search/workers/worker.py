@@ -28,7 +28,7 @@ from pipeline.processes.process_owner import ProcessOwner
 from pipeline.search.workers.job import Job
 from pipeline.search.workers.job_kinds import run_job
 from pipeline.search.workers.pool import catch_crash
-from pipeline.search.workers.process_state import ProcessState, Retiring, watch_process
+from pipeline.search.workers.process_state import ProcessState, Retiring, identify_file, watch_process
 from pipeline.signals import end_with_parent
 
 PIPE_LOST = 97
@@ -184,11 +184,7 @@ class _Server:
 
 
 def _identify(pipe: Connection) -> tuple[int, int] | None:
-    try:
-        about = os.fstat(pipe.fileno())
-    except OSError:
-        return None
-    return about.st_dev, about.st_ino
+    return None if pipe.closed else identify_file(pipe.fileno())
 
 
 def _call(call: Call) -> Returned:

@@ -1,6 +1,7 @@
 """What one trial changes in a process is found before the next one begins."""
 
 import _thread
+import io
 import logging
 import os
 import random
@@ -36,6 +37,19 @@ def test_what_has_changed_is_named_until_it_is_put_back() -> None:
         np.seterr(**before[2])
     assert found == ["sys.path", "logging.disable", "the handler of SIGTERM", "the umask", "numpy.seterr"]
     assert state.find_changes() == []
+
+
+def test_a_stream_that_was_closed_is_a_change(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", io.StringIO())
+    state, kept = ProcessState(), os.dup(2)
+    sys.stdout.close()
+    os.close(2)
+    try:
+        found = state.find_changes()
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+    assert found == ["standard stream 1", "standard stream 2"]
 
 
 def test_a_patched_function_and_a_lost_module_are_changes(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,117 @@
+"""Defaults that libraries hold for their whole process, such as PyTorch's type of numbers, read and written.
+
+A loop that sets one for some of its settings would else set it for all trials that its process trains later.
+"""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class LibrarySetting:
+    """How a default of a loaded library is read and written.
+
+    `get_fresh`: what it is right after the import; None where that depends on more than the release, such as
+    a variable of the environment.
+    """
+
+    module: str
+    read: Callable[[Any], Any]
+    write: Callable[[Any, Any], object]
+    get_fresh: Callable[[Any], Any] | None = None
+
+
+def _of_jax(name: str) -> LibrarySetting:
+    return LibrarySetting(
+        "jax", lambda jax: getattr(jax.config, name), lambda jax, value: jax.config.update(name, value)
+    )
+
+
+def _of_cudnn(name: str) -> LibrarySetting:
+    return LibrarySetting(
+        "torch",
+        lambda torch: getattr(torch.backends.cudnn, name),
+        lambda torch, value: setattr(torch.backends.cudnn, name, value),
+        lambda _: False,
+    )
+
+
+_JAX = ("jax_enable_x64", "jax_default_matmul_precision", "jax_debug_nans", "jax_disable_jit")
+SETTINGS = {
+    "torch.default_dtype": LibrarySetting(
+        "torch",
+        lambda torch: torch.get_default_dtype(),
+        lambda torch, value: torch.set_default_dtype(value),
+        lambda torch: torch.float32,
+    ),
+    "torch.deterministic_algorithms": LibrarySetting(
+        "torch",
+        lambda torch: (
+            torch.are_deterministic_algorithms_enabled(),
+            torch.is_deterministic_algorithms_warn_only_enabled(),
+        ),
+        lambda torch, value: torch.use_deterministic_algorithms(value[0], warn_only=value[1]),
+        lambda _: (False, False),
+    ),
+    "torch.float32_matmul_precision": LibrarySetting(
+        "torch",
+        lambda torch: torch.get_float32_matmul_precision(),
+        lambda torch, value: torch.set_float32_matmul_precision(value),
+    ),
+    "torch.grad_enabled": LibrarySetting(
+        "torch",
+        lambda torch: torch.is_grad_enabled(),
+        lambda torch, value: torch.set_grad_enabled(value),
+        lambda _: True,
+    ),
+    **{f"torch.backends.cudnn.{name}": _of_cudnn(name) for name in ("benchmark", "deterministic")},
+    **{name: _of_jax(name) for name in _JAX},
+    # Not by `dtype_policy`, which settles it by `floatx` where it is not set yet.
+    "keras.dtype_policy": LibrarySetting(
+        "keras.src.backend.common.global_state",
+        lambda state: state.get_global_attribute("dtype_policy"),
+        lambda state, value: state.set_global_attribute("dtype_policy", value),
+        lambda _: None,
+    ),
+    "keras.floatx": LibrarySetting(
+        "keras", lambda keras: keras.config.floatx(), lambda keras, value: keras.config.set_floatx(value)
+    ),
+    "keras.image_data_format": LibrarySetting(
+        "keras",
+        lambda keras: keras.config.image_data_format(),
+        lambda keras, value: keras.config.set_image_data_format(value),
+    ),
+    "tensorflow.functions_run_eagerly": LibrarySetting(
+        "tensorflow",
+        lambda tensorflow: tensorflow.config.functions_run_eagerly(),
+        lambda tensorflow, value: tensorflow.config.run_functions_eagerly(value),
+        lambda _: False,
+    ),
+    "sklearn.config": LibrarySetting(
+        "sklearn", lambda sklearn: sklearn.get_config(), lambda sklearn, value: sklearn.set_config(**value)
+    ),
+}
+
+
+def read_settings() -> Iterator[tuple[str, Any]]:
+    """Yield the defaults of all libraries that are loaded, by name."""
+    for name, setting in SETTINGS.items():
+        if module := sys.modules.get(setting.module):
+            with suppress(Exception):  # half imported, patched, or of another release
+                yield name, setting.read(module)
+
+
+def write_setting(name: str, value: Any) -> None:
+    """Set a default of a library; None: as it is right after its import, where that is known."""
+    setting = SETTINGS[name]
+    module = sys.modules.get(setting.module)
+    if module is None:
+        return
+    with suppress(Exception):
+        if value is not None:
+            setting.write(module, value)
+        elif setting.get_fresh is not None:
+            setting.write(module, setting.get_fresh(module))
