@@ -121,9 +121,7 @@ class KerasLoop:
         hyper = self._hyper_parameters
         if hyper.ball is None:
             return samples
-        compute_gradient = differentiate_by_samples(
-            lambda moved: self._model(moved, training=False), self._network.loss.compute, targets
-        )
+        compute_gradient = differentiate_by_samples(lambda moved: self._model(moved, training=False), targets)
         return move_samples(hyper.ball, samples, hyper.seed, step, compute_gradient)
 
     def _make_optimizer(self) -> Any:

@@ -5,7 +5,8 @@ loss grows. PGD (Madry et al. 2018, arXiv 1706.06083) takes several smaller step
 ball after each.
 
 The loss is the cross-entropy of the softmax of the logits, whatever the network was trained with: it grows
-where the right class loses to another one. The network answers in inference mode.
+where the right class loses to another one. Its direction is that of `lead`, which does not vanish where the
+network is sure. The network answers in inference mode.
 """
 
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from pipeline.backend import Tensor, keras, tf
 from pipeline.data.prepared import Prepared, Split
 from pipeline.errors import BadModel
 from pipeline.models.attacks.ball import Ball, compute_bounds, make_ball
+from pipeline.models.attacks.lead import differentiate_lead
 from pipeline.models.scores import require_finite
 from pipeline.settings.measuring import AdversarialAttack, Evaluate
 
@@ -146,9 +148,8 @@ def _push_samples(
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(samples)
         logits = network(samples, training=False)
-        # A sum: each sample's gradient is its own, whatever the others are.
-        loss = tf.reduce_sum(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits))
-    gradient = tf.convert_to_tensor(tape.gradient(loss, samples))
+    # Each sample's gradient is its own, whatever the others are.
+    gradient = tf.convert_to_tensor(tape.gradient(logits, samples, differentiate_lead(logits, labels)))
     return tf.clip_by_value(samples + step * tf.sign(gradient), lower, upper)
 
 

@@ -1,10 +1,11 @@
 """Adversarial training by FGSM from a random start (Wong et al. 2020, arXiv 2001.03994).
 
 Before each step, every sample of the batch is moved to a random point of its ball, then by 1.25 epsilon in
-the direction in which its loss grows, and back into the ball. The gradient of the weights is that of these
-samples. The random numbers are those of `random_streams`, so all loops move samples alike. What the network
-answers on the way is in inference mode, without dropout. It costs one more forward and backward pass a
-step, which the clock counts as training.
+the direction in which its class loses to the others (`models.attacks.lead`), and back into the ball; a loss
+of smoothed targets would make sure answers surer. The gradient of the weights is that of these samples. The
+random numbers are those of `random_streams`, so all loops move samples alike. What the network answers on the
+way is in inference mode, without dropout. It costs one more forward and backward pass a step, which the clock
+counts as training.
 """
 
 from collections.abc import Callable
@@ -15,6 +16,7 @@ import numpy as np
 from pipeline.backend import Tensor, tf
 from pipeline.data.prepared import Prepared, Scaling
 from pipeline.models.attacks.ball import make_ball
+from pipeline.models.attacks.lead import differentiate_lead
 from pipeline.settings.settings import Settings
 from pipeline.settings.training import Adversarial
 from pipeline.training.random_streams import derive_seed, draw_uniform
@@ -77,7 +79,7 @@ def move_samples(
     """Return the samples [batch, ...] as training sees them, of the ball's type.
 
     `seed`, `step`: of the run and since its beginning; `compute_gradient`: moved samples -> gradient of
-    each one's loss by it; its length does not matter.
+    the others' lead over each one's class by it; its length does not matter.
     """
     samples = tf.cast(samples, ball.radius.dtype)
     lower = tf.maximum(samples - ball.radius, tf.minimum(ball.low, samples))
@@ -89,18 +91,20 @@ def move_samples(
 
 
 def differentiate_by_samples(
-    answer: Callable[[Tensor], Tensor], compute_losses: Callable[[Tensor, Tensor], Tensor], targets: Tensor
+    answer: Callable[[Tensor], Tensor], targets: Tensor
 ) -> Callable[[Tensor], Tensor]:
     """Return what `move_samples` needs of a network that a tape differentiates.
 
-    `answer`: samples -> logits; `compute_losses`: (logits, targets) -> a loss for each sample.
+    `answer`: samples -> logits; `targets`: one for each class, the largest being that of the right one.
     """
 
     def compute_gradient(samples: Tensor) -> Tensor:
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(samples)
-            # A sum: each sample's gradient is its own, whatever the others are.
-            loss = tf.reduce_sum(compute_losses(answer(samples), targets))
-        return tf.convert_to_tensor(tape.gradient(loss, samples))
+            logits = answer(samples)
+        # Each sample's gradient is its own, whatever the others are.
+        return tf.convert_to_tensor(
+            tape.gradient(logits, samples, differentiate_lead(logits, tf.argmax(targets, 1)))
+        )
 
     return compute_gradient

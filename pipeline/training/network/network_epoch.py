@@ -176,7 +176,7 @@ class CompiledNetwork:
 
         plan, hyper = inputs.plan, inputs.hyper
         assert hyper.ball is not None
-        compute_gradient = differentiate_by_samples(answer, self.spec.network.loss.compute, targets)
+        compute_gradient = differentiate_by_samples(answer, targets)
         number = plan.count_steps(step)
         return move_samples(hyper.ball, samples, hyper.seed, number, compute_gradient)
 

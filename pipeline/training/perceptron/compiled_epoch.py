@@ -11,6 +11,7 @@ from functools import lru_cache, partial
 from typing import Any
 
 from pipeline.backend import Tensor, tf
+from pipeline.models.attacks.lead import differentiate_lead
 from pipeline.training.adversarial.fgsm import move_samples
 from pipeline.training.device_data import DeviceData, EpochPlan
 from pipeline.training.perceptron import mlp_gradients
@@ -157,7 +158,7 @@ def _move_samples(
 
     def compute_gradient(moved: Tensor) -> Tensor:
         forward_pass = mlp_gradients.forward(network, parameters, moved)
-        _, gradient = network.loss.compute_both(forward_pass.logits, targets)
+        gradient = differentiate_lead(forward_pass.logits, tf.argmax(targets, 1))
         return mlp_gradients.backward_to_samples(network, forward_pass, gradient)
 
     assert hyper.ball is not None
