@@ -18,6 +18,9 @@ SEED = "seed"
 VALUES = ("__keras_tensor__", "__tuple__", "__numpy__", "__tensor__")
 """Class names of serialized values, which have no code."""
 
+POLICY = "DTypePolicy"
+"""In the class name of a precision, whose name says what is computed, and is none of a layer."""
+
 ADAPTED = {"Normalization": "mean", "IntegerLookup": "vocabulary", "StringLookup": "vocabulary"}
 """Layers that may have learnt from samples what is a constant of their code: no configuration has it then."""
 
@@ -66,6 +69,8 @@ def _tells_all(part: dict[str, Any]) -> bool:
 def _list_names(config: Any) -> Iterator[str]:
     """Yield the names of models, layers and operations, in the order of writing."""
     if isinstance(config, dict):
+        if POLICY in config.get("class_name", ""):
+            return
         if isinstance(config.get("name"), str):
             yield config["name"]
         for value in config.values():
@@ -75,14 +80,20 @@ def _list_names(config: Any) -> Iterator[str]:
             yield from _list_names(value)
 
 
-def _strip(config: Any, numbers: dict[str, int], shared: set[str]) -> Any:
-    """Return the configuration with numbers for names, without seeds and shares of dropout."""
+def _strip(config: Any, numbers: dict[str, int], shared: set[str], kind: str = "") -> Any:
+    """Return the configuration with numbers for names, without seeds and shares of dropout.
+
+    `kind`: the class that it is of, if any.
+    """
     if isinstance(config, dict):
-        own_share = config.get("name") in shared and "rate" in config
+        inner_kind = config.get("class_name", "")
+        if POLICY in inner_kind:
+            return config
+        own_share = kind == "Dropout" and config.get("name") in shared
         return {
             key: numbers[value]
             if key == "name" and isinstance(value, str)
-            else _strip(value, numbers, shared)
+            else _strip(value, numbers, shared, inner_kind)
             for key, value in config.items()
             if key != SEED and not (own_share and key == "rate")
         }

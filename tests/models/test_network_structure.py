@@ -30,6 +30,17 @@ def test_whatever_shapes_the_code_counts(words: str) -> None:
     assert structure(CNN) != structure(f"{CNN} {words}")
 
 
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("float32", "mixed_bfloat16"), ("float32", "bfloat16"), ("drops_few", "drops_many")],
+)
+def test_precision_counts_and_a_share_that_is_no_argument(one: str, other: str) -> None:
+    """The names of layers do not count; that of a precision does, and layers of one name are told apart."""
+    odd = "model=custom model.build=tests.support.odd_models"
+    assert structure(f"{odd}:{one}") is not None
+    assert structure(f"{odd}:{one}") != structure(f"{odd}:{other}")
+
+
 def test_code_of_a_users_own_is_never_shared() -> None:
     assert structure(f"{CUSTOM}:own_layer") is None
 

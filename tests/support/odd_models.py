@@ -12,6 +12,49 @@ def stack(shape, *further):
     return keras.Sequential([keras.Input(shape), layers.Flatten(), *further])
 
 
+def in_precision(name, shape, classes):
+    """A layer and statistics whose weights are of one precision."""
+    hidden = layers.Dense(16, "relu", dtype=name)
+    norm = layers.BatchNormalization(momentum=0.8, dtype=name)
+    inner = [layers.Reshape((-1, 4)), norm, layers.Flatten()]
+    return stack(shape, hidden, *inner, layers.Dense(classes, dtype="float32"))
+
+
+def bfloat16(shape, classes, settings):
+    return in_precision("bfloat16", shape, classes)
+
+
+def float16(shape, classes, settings):
+    return in_precision("float16", shape, classes)
+
+
+def float32(shape, classes, settings):
+    return in_precision("float32", shape, classes)
+
+
+def mixed_bfloat16(shape, classes, settings):
+    return in_precision("mixed_bfloat16", shape, classes)
+
+
+def share_of(rate):
+    """Drop whole channels in a layer of the same name as one that drops single numbers."""
+
+    def build(shape, classes, settings):
+        channels = layers.SpatialDropout1D(rate, seed=1, name="drop")
+        inner = keras.Sequential([layers.Reshape((-1, 2)), channels, layers.Flatten()])
+        return stack(shape, layers.Dropout(0.3, seed=1, name="drop"), inner, layers.Dense(classes))
+
+    return build
+
+
+drops_few, drops_many = share_of(0.1), share_of(0.6)
+
+
+def recurrent(shape, classes, settings):
+    """Masks that are drawn in training and scoring alike."""
+    return keras.Sequential([keras.Input(shape), layers.GRU(4, dropout=0.5, seed=1), layers.Dense(classes)])
+
+
 class Draws(layers.Layer):
     """Noise by no seed of its own."""
 
