@@ -220,7 +220,10 @@ class KerasLoop:
     def score(self) -> tuple[float, float]:
         labels = self._unseen_labels
         portions = device_data.split_rows(len(labels), get_widest_output(self._model))
-        return device_data.finish_score(map(self._score_rows, portions), labels, self._settings.measure.name)
+        before = self.get_state()
+        score = device_data.finish_score(map(self._score_rows, portions), labels, self._settings.measure.name)
+        self.restore(before)  # an LSTM with dropout draws masks also where it drops nothing
+        return score
 
     def _score_rows(self, rows: slice) -> Scores:
         logits = self._model.predict_on_batch(np.asarray(self._validation.features[rows], np.float32))

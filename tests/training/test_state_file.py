@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from ml_dtypes import bfloat16
 
 from pipeline.training.state_file import DAMAGED, read_state, write_state
 
@@ -21,6 +22,17 @@ def test_what_is_written_is_read() -> None:
         np.testing.assert_array_equal(ours, theirs)
         assert ours.dtype == theirs.dtype
     assert others == ()
+
+
+def test_bfloat16_comes_back_as_it_was() -> None:
+    weights = np.asarray([1.5, -0.25, 3e38], bfloat16)
+    file = io.BytesIO()
+    write_state(file, {}, {"state": [weights, np.ones(2, np.float32), weights.reshape(3, 1), weights[0:0]]})
+    file.seek(0)
+    _, (state,) = read_state(file, ["state"])
+    assert [array.dtype for array in state] == [bfloat16, np.float32, bfloat16, bfloat16]
+    np.testing.assert_array_equal(state[0], weights)
+    assert state[2].shape == (3, 1)
 
 
 @pytest.mark.parametrize("content", [b"", b"PK no", b"x" * 1000])

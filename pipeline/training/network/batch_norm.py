@@ -47,6 +47,7 @@ def _make_call(layer: Any, call_keras: Callable[..., Tensor]) -> Callable[..., T
             and layer.trainable
             and mask is None
             and inputs.dtype != tf.float64
+            and layer.variable_dtype == "float32"  # the kernel knows no other
             and axes >= LEAST_AXES
             and layer.axis % axes == axes - 1
         )

@@ -60,6 +60,11 @@ class EpochInputs(NamedTuple):
     shares: tuple[Tensor, ...]
 
 
+def get_wide(dtype: Any) -> Any:
+    """Return the type of the slots of a variable of `dtype`, in which its steps are computed."""
+    return tf.float32 if dtype.size < tf.float32.size else dtype
+
+
 def make_state(spec: NetworkEpochSpec, model: Any) -> NetworkState:
     """Return the state at the beginning of a run: the model's variables and slots of zero."""
     with tf.device(spec.tf_device):
@@ -67,7 +72,7 @@ def make_state(spec: NetworkEpochSpec, model: Any) -> NetworkState:
             tuple(tf.constant(variable.numpy()) for variable in variables)
             for variables in (model.trainable_variables, model.non_trainable_variables)
         )
-        slots = tuple((tf.zeros_like(value),) * spec.rule.slots for value in trained)
+        slots = tuple((tf.zeros(value.shape, get_wide(value.dtype)),) * spec.rule.slots for value in trained)
     return NetworkState(trained, others, slots)
 
 
@@ -89,7 +94,10 @@ def from_arrays(arrays: Sequence[np.ndarray], spec: NetworkEpochSpec, model: Any
             for variables in (model.trainable_variables, model.non_trainable_variables)
         )
         flat = iter([tf.constant(array) for array in arrays[count + 1 :]])
-    slots = tuple(tuple(next(flat) for _ in range(spec.rule.slots)) for _ in trained)
+        slots = tuple(
+            tuple(tf.cast(next(flat), get_wide(value.dtype)) for _ in range(spec.rule.slots))
+            for value in trained
+        )
     return NetworkState(trained, others, slots), int(arrays[count])
 
 

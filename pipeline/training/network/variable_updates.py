@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pipeline.backend import Tensor, keras, tf
-from pipeline.training.network.network_state import EpochInputs, NetworkEpochSpec, NetworkState
+from pipeline.training.network.network_state import EpochInputs, NetworkEpochSpec, NetworkState, get_wide
 from pipeline.training.perceptron.compiled_epoch import get_update_arguments
 
 Values = tuple[tuple[Tensor, ...], tuple[tuple[Tensor, ...], ...]]
@@ -13,6 +13,9 @@ Values = tuple[tuple[Tensor, ...], tuple[tuple[Tensor, ...], ...]]
 
 class VariableUpdates:
     """What an optimizer does to the trained variables of a network.
+
+    Steps on weights of 16 bits are computed in float32, which their slots have, too: in bfloat16 Adam's 0.999
+    is 1, in float16 the squares of most gradients are 0.
 
     `slots`: variables for those of each trained variable. `steps_by_rows`: whether a gradient that a batch
     gives to some rows of a table stays one of rows, see `UpdateRule.update_by_rows`.
@@ -30,7 +33,7 @@ class VariableUpdates:
         self._unsettled = set[int]()
 
     def _make_slots(self, variable: Any) -> tuple[Any, ...]:
-        zeros = tf.zeros(variable.shape, variable.dtype)
+        zeros = tf.zeros(variable.shape, get_wide(variable.dtype))
         return tuple(tf.Variable(zeros, trainable=False) for _ in range(self._rule.slots))
 
     def update_in_place(self, inputs: EpochInputs, step: Tensor, gradients: Sequence[Tensor | None]) -> None:
@@ -40,8 +43,10 @@ class VariableUpdates:
         ):
             if gradient is None:
                 continue
-            amounts = _get_amounts(inputs, step, variable.dtype)
-            if isinstance(gradient, tf.IndexedSlices) and self.steps_by_rows:
+            amounts = _get_amounts(inputs, step, get_wide(variable.dtype))
+            if variable.dtype != get_wide(variable.dtype):
+                self._assign_narrow(amounts, variable, slots, gradient)
+            elif isinstance(gradient, tf.IndexedSlices) and self.steps_by_rows:
                 self._assign_by_rows(amounts, variable, slots, gradient)
             elif isinstance(gradient, tf.IndexedSlices):
                 self._rule.update_rows_in_place(amounts, variable, slots, gradient)
@@ -55,9 +60,16 @@ class VariableUpdates:
     ) -> None:
         one, before = tf.ones((), variable.dtype), [slot.read_value() for slot in slots]
         value, after = self._rule.update_by_rows(amounts, one, variable.read_value(), before, gradient)
-        variable.assign(value)
-        for slot, new in zip(slots, self._rule.settle(amounts[0], one, after), strict=True):
-            slot.assign(new)
+        _assign(variable, slots, value, self._rule.settle(amounts[0], one, after))
+
+    def _assign_narrow(self, amounts: Any, variable: Any, slots: Sequence[Any], gradient: Any) -> None:
+        before = tf.cast(variable.read_value(), tf.float32), [slot.read_value() for slot in slots]
+        gradient = tf.cast(gradient, tf.float32)
+        if isinstance(gradient, tf.IndexedSlices):
+            value, after = self._rule.update_rows(amounts, *before, gradient)
+        else:
+            value, after = self._rule.update(*amounts, *before, gradient)
+        _assign(variable, slots, tf.cast(value, variable.dtype), after)
 
     def update(
         self,
@@ -75,8 +87,10 @@ class VariableUpdates:
         for number, gradient in enumerate(gradients):
             if gradient is None:
                 continue
-            value, slots, constraint = trained[number], after[number], self._constraints[number]
-            amounts = _get_amounts(inputs, step, value.dtype)
+            narrow, slots, constraint = trained[number].dtype, after[number], self._constraints[number]
+            wide = get_wide(narrow)
+            value, gradient = tf.cast(trained[number], wide), tf.cast(gradient, wide)
+            amounts = _get_amounts(inputs, step, wide)
             if isinstance(gradient, tf.IndexedSlices) and self.steps_by_rows:
                 self._unsettled.add(number)
                 since = tf.cast(step - settled + 1, value.dtype)
@@ -85,6 +99,7 @@ class VariableUpdates:
                 value, after[number] = self._rule.update_rows(amounts, value, slots, gradient)
             else:
                 value, after[number] = self._rule.update(*amounts, value, slots, gradient)
+            value = tf.cast(value, narrow)
             trained[number] = value if constraint is None else constraint(value)
         return tuple(trained), tuple(after)
 
@@ -92,14 +107,20 @@ class VariableUpdates:
         """Return the state with slots as `UpdateRule.update` has them, so many steps after the last time."""
         slots = list(state.slots)
         for number in self._unsettled:  # known once a step was traced
-            dtype = state.trained[number].dtype
+            dtype = get_wide(state.trained[number].dtype)
             arguments, _, _ = _get_amounts(inputs, tf.constant(0), dtype)
             slots[number] = self._rule.settle(arguments, tf.cast(steps, dtype), slots[number])
         return state._replace(slots=tuple(slots))
 
 
+def _assign(variable: Any, slots: Sequence[Any], value: Tensor, after: Sequence[Tensor]) -> None:
+    variable.assign(value)
+    for slot, new in zip(slots, after, strict=True):
+        slot.assign(new)
+
+
 def _get_amounts(inputs: EpochInputs, step: Tensor, dtype: Any) -> tuple[tuple[Tensor, ...], Tensor, Tensor]:
-    """Return the arguments of an update, step size and decay factor in the type of the variable."""
+    """Return the arguments of an update, step size and decay factor in `dtype`."""
     arguments, step_size, decay_factor = get_update_arguments(inputs.plan, inputs.hyper, step)
     numbers = tuple(tf.cast(number, dtype) for number in arguments)
     return numbers, tf.cast(step_size, dtype), tf.cast(decay_factor, dtype)

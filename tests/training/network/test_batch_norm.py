@@ -53,6 +53,8 @@ def step(model: Any, samples: Any, training: bool, fused: bool) -> tuple[list[np
         ((4, 5, 3), {"axis": 1}, True, False),
         ((4, 5, 3), {"dtype": "float64"}, True, False),
         ((7,), {}, True, False),
+        ((4, 5, 3), {"dtype": "float16"}, True, False),
+        ((4, 5, 3), {"dtype": "bfloat16"}, True, False),
     ],
 )
 def test_the_fused_kernel_does_as_keras_does(
@@ -68,7 +70,7 @@ def test_the_fused_kernel_does_as_keras_does(
         assert "SquaredDifference" in operations or "trainable" in settings
     for one, other in zip(values, expected, strict=True):
         assert one.dtype == other.dtype
-        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-4)
+        np.testing.assert_allclose(one.astype(float), other.astype(float), rtol=1e-4, atol=1e-4)
     # Nothing of it stays behind.
     assert FUSED not in step(model, samples, training, fused=False)[1]
 

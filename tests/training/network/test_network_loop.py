@@ -1,5 +1,6 @@
 """The compiled epoch of any Keras network walks the path of Keras' own loop, and is compiled once."""
 
+import io
 from dataclasses import replace
 
 import numpy as np
@@ -13,9 +14,10 @@ from pipeline.settings.optimizer import Adam
 from pipeline.settings.settings import Settings
 from pipeline.settings.training import Engine
 from pipeline.training.keras_loop import KerasLoop
-from pipeline.training.loop import start_loop
+from pipeline.training.loop import Loop, start_loop
 from pipeline.training.network import network_epoch
 from pipeline.training.network.network_loop import NetworkLoop
+from pipeline.training.state_file import read_state, write_state
 from tests.support import tiny
 
 IMAGES = tiny.prepared(shape=(6, 5))
@@ -44,7 +46,7 @@ def start(settings: Settings, data: Prepared, engine: Engine) -> NetworkLoop | K
     return loop  # type: ignore[return-value]
 
 
-def take_epochs(loop: NetworkLoop | KerasLoop, *numbers: int) -> list[float]:
+def take_epochs(loop: Loop, *numbers: int) -> list[float]:
     losses = []
     for number in numbers:
         loop.prepare(number)
@@ -109,6 +111,31 @@ def _assert_same(ours: tuple[np.ndarray, ...], theirs: tuple[np.ndarray, ...], t
     assert [each.dtype for each in ours] == [each.dtype for each in theirs]
     for one, other in zip(ours, theirs, strict=True):
         np.testing.assert_allclose(one, other, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+@pytest.mark.parametrize("engine", [Engine.graph, pytest.param(Engine.xla, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("optimizer", ["adam", "sgd optimizer.momentum=0.9"])
+def test_weights_of_16_bits_are_trained_as_those_of_32(
+    precision: str, engine: Engine, optimizer: str
+) -> None:
+    """They end where wide ones do but for their few digits; those of Keras' Adam blow up, or stand still."""
+    words = f"model=custom optimizer={optimizer} optimizer.learning_rate=0.01 model.build=tests.support.odd_models"
+    narrow, wide = (tiny.told(f"{words}:{name}") for name in (precision, "float32"))
+    begun = keras_models.draw_initial_weights(narrow, IMAGES)
+    ends = []
+    for settings in (narrow, wide):
+        loop = start_loop(settings, IMAGES, begun, tiny.CPU, engine)
+        take_epochs(loop, 1)
+        checkpoint = io.BytesIO()
+        write_state(checkpoint, {}, {"state": loop.get_state()})
+        checkpoint.seek(0)
+        loop = start_loop(settings, IMAGES, begun, tiny.CPU, engine)
+        loop.restore(read_state(checkpoint, ["state"])[1][0])  # as after a pause
+        take_epochs(loop, 2)
+        ends.append([each.numpy().astype(float) for each in loop.get_parameters()])
+    for first, one, other in zip(begun, *ends, strict=True):
+        assert np.abs(one - other).mean() < 0.3 * np.abs(other - first.astype(float)).mean()
 
 
 LAZY = "model=text model.width=4 model.dropout=0 train.batch_size=8 optimizer.learning_rate=0.01"
