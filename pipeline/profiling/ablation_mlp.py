@@ -61,7 +61,7 @@ def make_twin(arguments: EpochArguments) -> EpochArguments:
     state = epoch_spec.make_state(small, parameters)
     shrunk = DeviceData(features, labels, *scaling)
     if hyper.ball is not None:
-        hyper = hyper._replace(ball=BallTensors(*(tf.reshape(tensor, [-1])[0] for tensor in hyper.ball)))
+        hyper = hyper._replace(ball=BallTensors(*(tf.reshape(tensor, [-1])[0] for tensor in hyper.ball[:3])))
     return EpochArguments(
         small, shrunk, plan._replace(rows=rows), hyper, state, compiled_epoch.make_buffers(small, state)
     )

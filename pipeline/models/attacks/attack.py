@@ -19,7 +19,7 @@ import numpy as np
 from pipeline.backend import Tensor, keras, tf
 from pipeline.data.prepared import Prepared, Split
 from pipeline.errors import BadModel
-from pipeline.models.attacks.ball import Ball, compute_bounds, make_ball
+from pipeline.models.attacks.ball import Ball, Pieces, compute_bounds, follow, make_ball, to_tensors
 from pipeline.models.attacks.lead import differentiate_lead
 from pipeline.models.scores import require_finite
 from pipeline.settings.measuring import AdversarialAttack, Evaluate
@@ -62,7 +62,8 @@ class Attacker:
     def _push(self) -> Any:
         """Return a compiled step: samples, classes, bounds and length -> moved samples."""
         radius = tf.TensorSpec(self._ball.radius.shape, tf.float32)
-        push = tf.function(partial(_push_samples, self._network), autograph=False)
+        pieces = to_tensors(self._ball.pieces, tf.float32)
+        push = tf.function(partial(_push_samples, self._network, pieces), autograph=False)
         return push.get_concrete_function(
             self._samples, tf.TensorSpec([None], tf.int32), self._samples, self._samples, radius
         )
@@ -142,15 +143,21 @@ class Attacker:
 
 
 def _push_samples(
-    network: Any, samples: Tensor, labels: Tensor, lower: Tensor, upper: Tensor, step: Tensor
+    network: Any,
+    pieces: Pieces | None,
+    samples: Tensor,
+    labels: Tensor,
+    lower: Tensor,
+    upper: Tensor,
+    step: Tensor,
 ) -> Tensor:
     """Move samples by a step towards a larger loss, and back into the bounds."""
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(samples)
-        logits = network(samples, training=False)
+        logits = network(follow(pieces, samples), training=False)
     # Each sample's gradient is its own, whatever the others are.
     gradient = tf.convert_to_tensor(tape.gradient(logits, samples, differentiate_lead(logits, labels)))
-    return tf.clip_by_value(samples + step * tf.sign(gradient), lower, upper)
+    return follow(pieces, tf.clip_by_value(samples + step * tf.sign(gradient), lower, upper))
 
 
 def _draw_between(draw: np.random.Generator, lower: np.ndarray, upper: np.ndarray) -> np.ndarray:

@@ -15,7 +15,7 @@ import numpy as np
 
 from pipeline.backend import Tensor, tf
 from pipeline.data.prepared import Prepared, Scaling
-from pipeline.models.attacks.ball import make_ball
+from pipeline.models.attacks.ball import Pieces, follow, make_ball, scale_pieces, to_tensors
 from pipeline.models.attacks.lead import differentiate_lead
 from pipeline.settings.settings import Settings
 from pipeline.settings.training import Adversarial
@@ -34,6 +34,7 @@ class BallTensors(NamedTuple):
     radius: Tensor
     low: Tensor
     high: Tensor
+    pieces: Pieces | None = None
 
 
 def make_ball_tensors(
@@ -50,13 +51,17 @@ def make_ball_tensors(
     if settings.train.adversarial is Adversarial.none:
         return None
     ball = make_ball(prepared, settings.train.adversarial_epsilon, ADVERSARIAL_KEY)
-    arrays = [np.asarray(array, np.float64) for array in (ball.radius, ball.low, ball.high)]
+    arrays, pieces = (
+        [np.asarray(array, np.float64) for array in (ball.radius, ball.low, ball.high)],
+        ball.pieces,
+    )
     if scaling is not None:
         mean, std = (np.asarray(array, np.float64) for array in (scaling.mean, scaling.std))
-        radius, low, high = arrays
-        flat = [radius / std, (low - mean) / std, (high - mean) / std]
+        flat = [arrays[0] / std, *((end - mean) / std for end in arrays[1:])]
         arrays = [array.reshape(-1) if array.ndim else array for array in flat]
-    return BallTensors(*(tf.constant(array, kind) for array in arrays))
+        pieces = scale_pieces(pieces, scaling) if pieces else None
+    radius, low, high = (tf.constant(array, kind) for array in arrays)
+    return BallTensors(radius, low, high, to_tensors(pieces, kind))
 
 
 def check_adversarial(settings: Settings, prepared: Prepared) -> None:
@@ -86,8 +91,13 @@ def move_samples(
     upper = tf.minimum(samples + ball.radius, tf.maximum(ball.high, samples))
     numbers = tf.cast(draw_uniform(samples.shape, derive_seed(seed, USE, step)), samples.dtype)
     start = tf.clip_by_value(samples + ball.radius * (2 * numbers - 1), lower, upper)
-    direction = tf.sign(tf.cast(compute_gradient(start), samples.dtype))
-    return tf.stop_gradient(tf.clip_by_value(start + STEP * ball.radius * direction, lower, upper))
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+        tape.watch(start)
+        whole = follow(ball.pieces, start)
+    by_whole = tf.cast(compute_gradient(whole), samples.dtype)
+    direction = tf.sign(tf.convert_to_tensor(tape.gradient(whole, start, by_whole)))
+    moved = tf.clip_by_value(start + STEP * ball.radius * direction, lower, upper)
+    return tf.stop_gradient(follow(ball.pieces, moved))
 
 
 def differentiate_by_samples(

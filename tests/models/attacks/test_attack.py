@@ -1,11 +1,14 @@
 """FGSM and PGD against a linear network written out in NumPy, and the adversarial-robustness-toolbox."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from pipeline.backend import keras, tf
+from pipeline.data.features import Columns
+from pipeline.data.prepared import Scaling
 from pipeline.errors import BadModel, Diverged
 from pipeline.models import keras_models
 from pipeline.models.attacks.attack import Attacker, find_network, make_attacker
@@ -115,6 +118,26 @@ def test_every_network_is_attacked_through_its_saved_model(words: str) -> None:
     assert accuracies[:2] == [pytest.approx(clean)] * 2
     assert accuracies == sorted(accuracies, reverse=True)
     assert accuracies[2] < clean
+
+
+def test_a_number_of_a_table_takes_its_pieces_along() -> None:
+    """A tenth of a deviation leads across a piece, which alone tells the class: nothing withstands it."""
+    front = Columns(numeric=("a",), medians=(0.0,), categorical=(), categories=(), edges=((0.0, 0.01, 0.02),))
+    numbers = np.linspace(-0.05, 0.07, 60)
+    features = np.stack([numbers, np.clip(numbers / 0.01, 0, 1), np.clip(numbers / 0.01 - 1, 0, 1)], 1)
+    features = features.astype(np.float32)
+    scaling = Scaling(np.zeros(3, np.float32), np.float32([1, 0.5, 0.5]))
+    data = replace(DATA, front=front, shape=(3,), scaling=scaling)
+    inputs = keras.Input((3,))
+    network = keras.Model(inputs, keras.layers.Dense(2)(inputs))
+    network.set_weights([np.array([[-1, 1], [-4, 4], [-4, 4]]), np.array([4, -4])])
+    labels = (numbers > 0.01).astype(np.int32)
+    attacker = make_attacker(network, data, choose("evaluate.attack=pgd evaluate.attack_steps=20"))
+    found = attacker.attack(features, labels)
+    assert not found.right.any()
+    moved = found.samples[:, 0].astype(np.float64)
+    assert np.abs(moved - features[:, 0]).max() <= 0.1
+    np.testing.assert_allclose(found.samples[:, 1], np.clip(moved / 0.01, 0, 1), atol=1e-4)
 
 
 def test_random_starts_repeat(linear: tuple[Any, np.ndarray, np.ndarray]) -> None:

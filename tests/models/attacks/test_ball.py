@@ -5,10 +5,19 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from pipeline.backend import keras
+from pipeline.data.column_layers import join_features
 from pipeline.data.features import Columns, Counts, LogMel, Tokens
 from pipeline.data.prepared import Prepared, Scaling
 from pipeline.errors import BadData
-from pipeline.models.attacks.ball import compute_bounds, describe_epsilon, make_ball
+from pipeline.models.attacks.ball import (
+    compute_bounds,
+    describe_epsilon,
+    follow,
+    make_ball,
+    scale_pieces,
+    to_tensors,
+)
 from tests.support import tiny
 
 IMAGES = tiny.prepared()
@@ -43,9 +52,39 @@ def test_of_tables_epsilon_is_in_deviations_of_the_numbers_and_the_rest_stays() 
     of_cut = make_ball(
         table(cut, *[2.0] * 2, 1.0, *[2.0] * 3), 0.5, "evaluate.attack"
     )  # numbers, age, pieces
-    np.testing.assert_allclose(of_cut.radius, [1, 1, 0, 1, 1, 0])
+    np.testing.assert_allclose(of_cut.radius, [1, 1, 0, 0, 0, 0])
     overall = replace(table(TABLE, *[2.0] * 5), scaling=Scaling(np.float32(0), np.float32(2)))  # type: ignore[arg-type]
     np.testing.assert_allclose(make_ball(overall, 0.5, "evaluate.attack").radius, [1, 1, 0, 0, 0])
+
+
+def test_pieces_go_where_their_number_goes_as_in_the_front_end() -> None:
+    front = Columns(
+        numeric=("a", "b", "c"),
+        medians=(0.0,) * 3,
+        categorical=(),
+        categories=(),
+        edges=((0.0, 0.5, 4.0), (), (-3.0, -1.0, 0.0, 9.0)),
+        dates=("day",),
+        date_medians=(0.0,),
+        has_time=(False,),
+    )
+    draw, day = np.random.default_rng(2), {"day": np.zeros(50)}
+    before, after = draw.normal(0, 3, (2, 50, 3))
+    features, wanted = (
+        np.asarray(keras.ops.convert_to_numpy(join_features(front, numbers, day)))
+        for numbers in (before, after)
+    )
+    width = features.shape[1]
+    data = table(front, *draw.uniform(1, 3, width))
+    data = replace(data, scaling=replace(data.scaling, mean=draw.normal(size=width).astype(np.float32)))
+    pieces = make_ball(data, 0.1, "evaluate.attack").pieces
+    assert pieces is not None
+    moved = features.copy()
+    moved[:, :3] = wanted[:, :3]
+    np.testing.assert_allclose(follow(to_tensors(pieces, np.float32), moved), wanted, atol=1e-6)
+    mean, std = data.scaling.mean, data.scaling.std
+    scaled = to_tensors(scale_pieces(pieces, data.scaling), np.float32)
+    np.testing.assert_allclose(follow(scaled, (moved - mean) / std), (wanted - mean) / std, atol=1e-5)
 
 
 def test_of_spectrograms_and_arrays_epsilon_is_in_deviations() -> None:

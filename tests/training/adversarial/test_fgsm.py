@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pipeline.backend import tf
-from pipeline.data.features import Tokens
+from pipeline.data.features import Columns, Tokens
 from pipeline.data.prepared import Prepared, Scaling, Split
 from pipeline.errors import BadData
 from pipeline.evaluation.evaluate import Evaluation, evaluate
@@ -69,6 +69,38 @@ def test_every_engine_trains_on_the_same_moved_samples(
 def test_no_distance_is_no_change() -> None:
     moved = take_epochs("train.adversarial=fgsm train.adversarial_epsilon=0", Engine.graph)
     np.testing.assert_allclose(moved[0], take_epochs("", Engine.graph)[0], rtol=1e-6)
+
+
+@pytest.mark.slow
+def test_every_engine_moves_pieces_with_their_number() -> None:
+    front = Columns(
+        numeric=("a", "b"), medians=(0.0, 0.0), categorical=(), categories=(), edges=((0.0, 0.5, 1.0), ())
+    )
+
+    def make_split(seed: int) -> Split:
+        numbers = np.random.default_rng(seed).normal(0.5, 1, (60, 2))
+        cut = np.clip(np.stack([numbers[:, 0], numbers[:, 0] - 0.5], 1) / 0.5, 0, 1)
+        labels = (numbers[:, 0] > 0.5) + (numbers[:, 1] > 1).astype(np.int32)
+        return Split(np.concatenate([numbers, cut], 1).astype(np.float32), labels.astype(np.int32))
+
+    scaling = Scaling(np.float32([0.5, 0.4, 0.5, 0.3]), np.float32([1, 1, 0.4, 0.4]))
+    data = replace(
+        DATA,
+        front=front,
+        shape=(4,),
+        scaling=scaling,
+        train=make_split(1),
+        validation=make_split(2),
+        test=make_split(3),
+        key="a table with pieces",
+    )
+    losses, weights = take_epochs(MOVED, Engine.keras, data)
+    assert min(np.subtract(losses, take_epochs("", Engine.keras, data)[0])) > 1e-3
+    for engine in (Engine.xla, Engine.graph):
+        ours, found = take_epochs(MOVED, engine, data)
+        np.testing.assert_allclose(ours, losses, rtol=1e-4)
+        for one, other in zip(found, weights, strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.parametrize("radius", [0.0, 0.25])
