@@ -84,7 +84,7 @@ def _describe_model(facts: CardFacts) -> Iterator[str]:
     if "profile/parameters" in facts.metrics:
         yield f"- Has {format_count(round(facts.metrics['profile/parameters']), 'parameter')}."
     if facts.privacy:
-        yield f"- Trained so that it tells little of any one row (DP-SGD): {facts.privacy}."
+        yield f"- Trained so that its weights tell little of any one row (DP-SGD): {facts.privacy}."
     for note in facts.notes:
         yield f"- {clean(note, 400)}"
     yield f"- Meant for: {OPEN}"
@@ -203,6 +203,16 @@ def _list_limits(facts: CardFacts) -> Iterator[str]:
         yield (
             "Epsilon is that of this training alone: trials of a search, other seeds and other models of the "
             "same rows have spent theirs beside it."
+        )
+        yield (
+            "Epsilon holds for the weights. What else comes from the rows is not counted and has no noise: "
+            "scaling, medians, categories, vocabularies, names of classes, what new data are compared with, "
+            "the figures above."
+        )
+        unit = "row" if prepared.train.files is None else "excerpt of a file"
+        yield (
+            f"Epsilon holds for one {unit}: of somebody with several of them, the weights may tell as many "
+            "times as much."
         )
     if facts.privacy.endswith(FROM_SEED):
         yield (

@@ -46,10 +46,11 @@ class PrivacySpent:
     repeatable: bool
 
     def describe(self) -> str:
-        """Return it in a line."""
+        """Return it in a line; a promise is rounded to what it surely keeps."""
         return (
-            f"epsilon {self.epsilon:.3g} for delta {self.delta:g}: {format_count(self.steps, 'step')} with "
-            f"{100 * self.chance:.3g}% of the rows, noise {self.noise_multiplier:.4g}, "
+            f"epsilon {_round_up(self.epsilon):g} for delta {self.delta:g}: "
+            f"{format_count(self.steps, 'step')} with {100 * self.chance:.3g}% of the rows, "
+            f"noise {self.noise_multiplier:.4g}, "
             f"clip norm {self.clip_norm:g}, {FROM_SEED if self.repeatable else FROM_SECRET}"
         )
 
@@ -210,6 +211,14 @@ def _import_accountant() -> tuple[Any, Callable[[], Any]]:
             "pip install -r requirements-privacy.txt"
         ) from None
     return dp_event, RdpAccountant
+
+
+def _round_up(value: float) -> float:
+    """Return a value with three significant digits, not below it."""
+    nearest = float(f"{value:.3g}")
+    if nearest >= value:
+        return nearest
+    return float(f"{nearest + 10.0 ** (math.floor(math.log10(value)) - 2):.3g}")
 
 
 def _round_down(value: float) -> float:

@@ -3,6 +3,7 @@
 import re
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from pipeline.cli.compose import compose
@@ -102,6 +103,11 @@ def test_a_private_training_is_told_with_its_epsilon(facts: CardFacts) -> None:
     card = write_card(replace(facts, privacy=spent.describe()))
     assert "any one row (DP-SGD): epsilon 2.94 for delta 1e-05: 20 steps" in card
     assert "- Epsilon is that of this training alone" in card
+    assert "- Epsilon holds for the weights. What else comes from the rows is not counted" in card
+    assert "- Epsilon holds for one row: of somebody with several of them" in card
+    train = replace(facts.prepared.train, files=np.arange(60) // 2)
+    of_files = replace(facts, privacy=spent.describe(), prepared=replace(facts.prepared, train=train))
+    assert "- Epsilon holds for one excerpt of a file: of" in write_card(of_files)
     assert "- Whoever knows the seed in the command below can take the noise away" in card
     assert "gives the same curve" in card
     secret = write_card(replace(facts, privacy=replace(spent, repeatable=False).describe()))

@@ -14,7 +14,7 @@ from scipy import stats
 
 from pipeline.errors import BadSetting
 from pipeline.training.privacy import account
-from pipeline.training.privacy.account import compute_epsilon, open_account, solve_noise
+from pipeline.training.privacy.account import PrivacySpent, compute_epsilon, open_account, solve_noise
 from tests.support import tiny
 
 
@@ -111,3 +111,20 @@ def test_without_the_library_it_says_what_to_install(monkeypatch: pytest.MonkeyP
         match=r"^privacy=dp_sgd needs the package dp-accounting, got none; install it: pip install",
     ):
         open_account(tiny.told("privacy=dp_sgd"), 46)
+
+
+@pytest.mark.parametrize(
+    ("epsilon", "told"),
+    [(2.9441, "2.95"), (2.94, "2.94"), (0.12301, "0.124"), (9.991, "10"), (1234.0, "1240")],
+)
+def test_a_promise_is_never_rounded_to_a_smaller_one(epsilon: float, told: str) -> None:
+    spent = PrivacySpent(
+        epsilon=epsilon,
+        delta=1e-5,
+        clip_norm=1.0,
+        noise_multiplier=1.0,
+        chance=0.1,
+        steps=9,
+        repeatable=True,
+    )
+    assert spent.describe().startswith(f"epsilon {told} for delta 1e-05")
