@@ -15,7 +15,7 @@ import numpy as np
 from pipeline.data.prepared import Prepared, Split
 from pipeline.evaluation.intervals import Figure, compute_area, compute_share
 from pipeline.formatting import format_count
-from pipeline.models.scores import compute_share_below
+from pipeline.models.scores import LEAST_OUTPUT, compute_share_below
 from pipeline.settings.measuring import Membership
 from pipeline.settings.model import Output
 from pipeline.settings.settings import Settings
@@ -29,8 +29,6 @@ DRAWS = 400
 SEED = 0
 LEAST_DEVIATION = 1e-3
 """Of scores: shadows that all agree say little."""
-CLIPPED = 1e-7
-"""A probability is kept this far from 0 and 1, as for a loss."""
 
 Predict = Callable[[Any], np.ndarray]
 
@@ -98,9 +96,11 @@ def compute_scores(outputs: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
     Its order is that of the loss of the row, and over models it is about normal (Carlini et al. 2022).
     """
-    right = outputs[np.arange(len(labels)), labels].astype(np.float64)
-    wrong = outputs.sum(axis=1, dtype=np.float64) - right
-    return np.asarray(np.log(np.maximum(right, CLIPPED)) - np.log(np.maximum(wrong, CLIPPED)))
+    others, rows = outputs.astype(np.float64), np.arange(len(labels))
+    right = others[rows, labels]
+    others[rows, labels] = 0  # 1 - p would be 0 of many sure answers, which the others still tell apart
+    right, wrong = (np.log(np.maximum(shares, LEAST_OUTPUT)) for shares in (right, others.sum(axis=1)))
+    return np.asarray(right - wrong)
 
 
 # ---- shadow models ------------------------------------------------------------------------------------

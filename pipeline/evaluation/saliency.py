@@ -22,12 +22,12 @@ from pipeline.data.samples import Texts
 from pipeline.errors import BadData
 from pipeline.evaluation.output_scores import Mistake
 from pipeline.models.attacks.attack import find_network
+from pipeline.models.scores import LEAST_OUTPUT
 
 STEPS = 48
 """Points on the way to the sample."""
 MAX_WORDS = 200
 """Of a text, from its beginning."""
-LEAST_OUTPUT = 1e-12
 SALIENCY_KEY = "evaluate.saliency"
 
 

@@ -8,6 +8,9 @@ from pipeline.formatting import format_count
 if TYPE_CHECKING:
     import numpy as np
 
+LEAST_OUTPUT = 1e-45
+"""Of float32: what is less is 0, whose logarithm is none. Sure answers have others that are hardly more."""
+
 
 def compute_accuracy(outputs: "np.ndarray", labels: "np.ndarray") -> float:
     """Compute the share 0..1 of rows of `outputs` [n, classes] whose largest output is the right one.

@@ -78,6 +78,16 @@ def test_figures_are_those_of_the_whole_curve() -> None:
     assert judged.auc.high - judged.auc.low == pytest.approx(width, rel=0.35)
 
 
+def test_sure_answers_are_told_apart_by_what_is_left_to_the_others() -> None:
+    """Beyond a lead of 17 a float32 share is 1; the score is the lead of the logits all the same."""
+    leads = np.linspace(-80, 80, 41)
+    logits = np.stack([leads / 2, -leads / 2, -leads / 2], 1)
+    outputs = np.exp(logits - logits.max(1, keepdims=True))
+    outputs = (outputs / outputs.sum(1, keepdims=True)).astype(np.float32)
+    scores = membership.compute_scores(outputs, np.zeros(41, np.int32))
+    np.testing.assert_allclose(scores, leads - np.log(2), atol=1e-4)
+
+
 def test_few_rows_that_are_told_apart_are_no_certainty() -> None:
     judged = judge_attack("lira", np.array([2.0, 3.0]), np.array([0.0, 1.0]))
     assert (judged.auc.value, judged.tpr.value) == (1, 1)

@@ -48,8 +48,9 @@ def test_mistakes_on_images_are_drawn_with_what_speaks_for_them() -> None:
     assert any(each.weights.min() < 0 < each.weights.max() for each in found.saliency)
 
 
+@pytest.mark.parametrize("sure", [1.0, 40.0])
 @pytest.mark.parametrize(("split", "text"), [(WHITESPACE, "the film <b> is bad bad"), (CHARACTER, "bxd")])
-def test_the_word_that_an_answer_comes_from_stands_out(split: str, text: str) -> None:
+def test_the_word_that_an_answer_comes_from_stands_out(split: str, text: str, sure: float) -> None:
     """The output of class "b" grows with the letter b at the beginning of a word, whatever else is there."""
 
     def predict(texts: np.ndarray) -> np.ndarray:
@@ -57,8 +58,8 @@ def test_the_word_that_an_answer_comes_from_stands_out(split: str, text: str) ->
             sum(word.startswith("b") for word in (list(t) if split == CHARACTER else t.split()))
             for t in texts
         ]
-        shares = np.exp(np.stack([np.zeros(len(texts)), np.array(counts, float)], 1))
-        return np.asarray(shares / shares.sum(1, keepdims=True))
+        shares = np.exp(sure * np.stack([np.zeros(len(texts)), np.array(counts, float)], 1))
+        return np.asarray(shares / shares.sum(1, keepdims=True), np.float32)
 
     test = Split(np.zeros((1, 2), np.uint8), np.zeros(1, np.int32), make_texts([text]))
     front = Counts(("b",), (1.0, 1.0), 1, split)
@@ -66,7 +67,8 @@ def test_the_word_that_an_answer_comes_from_stands_out(split: str, text: str) ->
     (found,) = explain_mistakes(None, predict, data, (Mistake(0, "a", "b", 0.9),))
     words = list(text) if split == CHARACTER else text.split()
     assert found.words == tuple(words)
-    np.testing.assert_allclose(found.weights, [word.startswith("b") for word in words], atol=1e-6)
+    wanted = [sure * word.startswith("b") for word in words]
+    np.testing.assert_allclose(found.weights, wanted, rtol=1e-4, atol=1e-6)
     page = run_pictures.text_samples.write_saliency(
         replace(evaluation_of_nothing(), saliency=(found,))
     ).decode()
