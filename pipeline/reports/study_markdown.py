@@ -96,10 +96,11 @@ def describe_point(member: FrontierPoint, asked: float | None = None, within: fl
     estimate, new = member.estimate, member.confirmation
     reached = estimate.format(asked)
     cost = " and ".join([f"{format_seconds(member, within)} device-seconds", *list_further(member)])
+    failed = f"; {member.count_failed()} new seeds failed" if member.failed_seeds else ""
     if new is None:
-        return f"{reached} validation (one seed, not confirmed) for {cost}"
+        return f"{reached} validation (one seed, not confirmed{failed}) for {cost}"
     return (
-        f"{reached} validation (mean of {estimate.seeds} seeds){format_test(member, asked)}"
+        f"{reached} validation (mean of {estimate.seeds} seeds{failed}){format_test(member, asked)}"
         f"{',' if new.test_accuracy is not None else ''} for {cost}"
     )
 
@@ -177,13 +178,28 @@ def _choose_rows(results: Results) -> Sequence[FrontierPoint]:
 
 def _explain_columns(results: Results) -> str:
     """Explain which accuracy is to be believed."""
+    failed = "".join(f" But {line}." for line in list_failed_seeds(results.frontier))
     if not results.is_confirmed:
-        return "Not confirmed: accuracies are of the one seed that the search chose them by, so optimistic."
+        return (
+            "Not confirmed: accuracies are of the one seed that the search chose them by, so optimistic."
+            f"{failed}"
+        )
     return (
         "All seeds: the mean with its 95 % interval, by which points are chosen. Search: the seed that put "
         "the point on the frontier, so optimistic. New seeds decided nothing; test: their mean on the test "
-        "split."
+        f"split.{failed}"
     )
+
+
+def list_failed_seeds(members: Sequence[FrontierPoint]) -> list[str]:
+    """List the points of which new seeds failed, in one line; none where all came to their end."""
+    failed = [f"{name_point(member)} ({member.count_failed()})" for member in members if member.failed_seeds]
+    return [f"the means leave out new seeds that failed: {', '.join(failed)}"] if failed else []
+
+
+def name_point(member: FrontierPoint) -> str:
+    """Return the trial and the epoch of a point."""
+    return f"trial {member.trial.number} at epoch {member.epoch}"
 
 
 def thin_out(members: Sequence[FrontierPoint], index: int, limit: int) -> list[FrontierPoint]:

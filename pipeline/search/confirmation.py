@@ -1,6 +1,8 @@
 """The end of a search: points of its frontier are trained again, with new seeds or to the same weights."""
 
+import shlex
 from dataclasses import dataclass, replace
+from itertools import count, islice
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +18,9 @@ from pipeline.search.sweep import Sweep
 from pipeline.search.sweep_spec import RunningTrial
 from pipeline.search.trial_rows import read_confirmed_key
 from pipeline.search.workers.job import Job
-from pipeline.settings.command_line import EPOCHS, CommandLine
+from pipeline.settings.command_line import EPOCHS, SEED, CommandLine, Overrides
 from pipeline.settings.settings import Settings
+from pipeline.settings.training import END_OF_SEEDS
 from pipeline.trial import user_loop
 from pipeline.trial.loop_states import LoopTrained
 
@@ -47,20 +50,17 @@ def confirm(sweep: Sweep) -> None:
     Raises:
         SearchStopped: as `Sweep.run`.
     """
-    first_seed = sweep.spec.command_line.settings.train.seed + 1
-    seeds = range(first_seed, first_seed + sweep.spec.search.confirm)
     points = {
         (point.trial.number, point.epoch, seed): point
         for point in sweep.results.representatives
-        for seed in seeds
+        for seed in _choose_seeds(sweep, point)
     }
-    confirmed = {
+    ended = {
         (point.trial.number, point.epoch, seed)
         for point in points.values()
-        if point.confirmation
-        for seed in point.confirmation.seeds
+        for seed in (*(point.confirmation.seeds if point.confirmation else ()), *point.failed_seeds)
     }
-    if left := points.keys() - confirmed:
+    if left := points.keys() - ended:
         sweep.observer.begin_phase(CONFIRMING, len(left))
     queue = sweep.store.task_queue()
     for number, epoch, seed in points:
@@ -78,10 +78,21 @@ def confirm(sweep: Sweep) -> None:
     sweep.observer.show_results(sweep.results)
 
 
+def _choose_seeds(sweep: Sweep, point: FrontierPoint) -> list[int]:
+    """Choose seeds that are new: not that of the sweep or of the point, nor a choice of the search."""
+    first = sweep.spec.command_line.settings.train.seed
+    point_seed = Overrides(shlex.split(point.trial.command)).to_dict().get(SEED)
+    dimensions = [dimension for dimension in sweep.spec.space.dimensions if dimension.key == SEED]
+    searched = [choice for dimension in dimensions for choice in dimension.choices]
+    used = {str(seed) for seed in (first, point_seed, *searched)}
+    others = ((first + step) % END_OF_SEEDS for step in count(1))
+    return list(islice((seed for seed in others if str(seed) not in used), sweep.spec.search.confirm))
+
+
 def _launch(sweep: Sweep, row: FrozenTrial, point: FrontierPoint) -> None:
     """Train the point with the seed of the row, without a checkpoint, and never stop early."""
     seed = row.user_attrs[CONFIRM]["seed"]
-    command_line = _compose_point(sweep, point, f"train.seed={seed}")
+    command_line = _compose_point(sweep, point, f"{SEED}={seed}")
     settings = command_line.settings
     job = Job(
         number=row.number,

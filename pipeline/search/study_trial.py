@@ -63,7 +63,8 @@ class StudyTrial:
     `curve`: state after epoch 1..n; its device-seconds count from epoch 1 on, also where the trial continued
     another one; `fair_midway`: see `settings.optimizer.Schedule`; `state`: complete, paused or failed;
     `reason`: why; `paid_seconds`: device-seconds that this trial itself spent (a trial that continued another
-    one paid only the difference); `confirmations`: by the epoch that was confirmed.
+    one paid only the difference); `confirmations`: by the epoch that was confirmed; `failed_seeds`: the new
+    seeds with which the same settings came to nothing, by epoch.
     """
 
     number: int
@@ -77,6 +78,7 @@ class StudyTrial:
     paid_seconds: float
     device: str
     confirmations: Mapping[int, Confirmation] = field(default_factory=dict)
+    failed_seeds: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
 
     @property
     def fair_states(self) -> tuple[tuple[int, Point], ...]:
@@ -161,3 +163,13 @@ class FrontierPoint:
     def confirmation(self) -> Confirmation | None:
         """Return what new seeds reached at this state, or None where it was not confirmed."""
         return self.trial.confirmations.get(self.epoch)
+
+    @property
+    def failed_seeds(self) -> tuple[int, ...]:
+        """Return the new seeds that failed: its estimate is of those alone that did not."""
+        return self.trial.failed_seeds.get(self.epoch, ())
+
+    def count_failed(self) -> str:
+        """Count the new seeds that failed: `1 of 2`."""
+        failed = len(self.failed_seeds)
+        return f"{failed} of {failed + (len(self.confirmation.seeds) if self.confirmation else 0)}"

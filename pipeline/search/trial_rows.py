@@ -46,7 +46,7 @@ class ResultsReader:
         further = read_kinds(self._store.name, about.get(OBJECTIVE_NAMES, FIRST))
         new = self._read_new_trials(further)
         confirming = _select_ended(self._store.task_queue().trials())
-        self._confirm(_read_confirmations(confirming, further))
+        self._confirm(_read_confirmations(confirming, further), _read_failed_seeds(confirming))
         results = Results(
             study=self._store.name,
             data=self._data,
@@ -78,11 +78,16 @@ class ResultsReader:
             self._trials = {number: self._trials[number] for number in order}
         return {row.number for row in ended}
 
-    def _confirm(self, confirmed: Mapping[int, dict[int, Confirmation]]) -> None:
-        for number, confirmations in confirmed.items():
+    def _confirm(
+        self,
+        confirmed: Mapping[int, dict[int, Confirmation]],
+        failed: Mapping[int, dict[int, tuple[int, ...]]],
+    ) -> None:
+        for number in confirmed.keys() | failed.keys():
             trial = self._trials.get(number)
-            if trial is not None and trial.confirmations != confirmations:
-                self._trials[number] = replace(trial, confirmations=confirmations)
+            new = confirmed.get(number, {}), failed.get(number, {})
+            if trial is not None and (trial.confirmations, trial.failed_seeds) != new:
+                self._trials[number] = replace(trial, confirmations=new[0], failed_seeds=new[1])
 
     def _select_contenders(self, results: Results, new: set[int]) -> tuple[StudyTrial, ...] | None:
         """Select the trials that may have a point on the frontier: those that had one, and new ones.
@@ -196,6 +201,21 @@ def _read_confirmations(
         number: {epoch: _make_confirmation(seeds, further) for epoch, seeds in epochs.items()}
         for number, epochs in outcomes.items()
     }
+
+
+def _read_failed_seeds(rows: Sequence[FrozenTrial]) -> dict[int, dict[int, tuple[int, ...]]]:
+    """Return the seeds of the confirmations that failed, by trial and epoch."""
+    keys = [read_confirmed_key(row) for row in rows if row.user_attrs[OUTCOME]["state"] == "failed"]
+    return group_seeds(key for key in keys if key)
+
+
+def group_seeds(keys: Iterable[ConfirmedKey]) -> dict[int, dict[int, tuple[int, ...]]]:
+    """Group seeds by trial and epoch, in order."""
+    seeds: dict[int, dict[int, tuple[int, ...]]] = {}
+    for number, epoch, seed in sorted(keys):
+        by_epoch = seeds.setdefault(number, {})
+        by_epoch[epoch] = (*by_epoch.get(epoch, ()), seed)
+    return seeds
 
 
 def _make_confirmation(

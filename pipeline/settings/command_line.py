@@ -29,7 +29,7 @@ WITHOUT_EFFECT = {
 DATA_OF_TRAINING = ("data.fraction",)
 """Keys of data that say how a trial uses it, and not which data it is."""
 
-EPOCHS = "train.epochs"
+EPOCHS, SEED = "train.epochs", "train.seed"
 """The key that says how long a trial trains; a study may choose it after the trial has begun."""
 
 

@@ -11,6 +11,8 @@ from pipeline.errors import BadSetting
 from pipeline.settings.measuring import MOST_EPSILON
 from pipeline.settings.rules import require, require_function
 
+END_OF_SEEDS = 2**31
+"""All seeds are below it."""
 OF_SHELL = {"|", "||", "&&", "&", ";", ">", ">>", "<", "2>", "2>&1", "&>"}
 """Words that tell a shell what to do."""
 
@@ -233,7 +235,7 @@ class Train:
         require(self.patience >= 0, "train.patience", ">= 0 (0 = off)", self.patience)
         rule = "last beside train.patience, which keeps the best accuracy"
         require(not self.patience or self.keep is Keep.last, "train.keep", rule, self.keep.value)
-        require(0 <= self.seed < 2**31, "train.seed", ">= 0 and < 2147483648", self.seed)
+        require(0 <= self.seed < END_OF_SEEDS, "train.seed", f">= 0 and < {END_OF_SEEDS}", self.seed)
         epsilon, rule = self.adversarial_epsilon, f">= 0 and <= {MOST_EPSILON}"
         require(0 <= epsilon <= MOST_EPSILON, "train.adversarial_epsilon", rule, epsilon)
 

@@ -4,6 +4,7 @@ import json
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from mlflow import MlflowClient
@@ -16,8 +17,8 @@ from pipeline.search.estimation.validation_split import ValidationSplit
 from pipeline.search.results import Results
 from pipeline.search.storage.our_studies import OBJECTIVE_NAMES
 from pipeline.search.study_trial import Confirmation, StudyTrial
-from pipeline.search.trial_rows import REMARKS, VALIDATION, make_points, read_kinds
-from pipeline.settings.command_line import EPOCHS
+from pipeline.search.trial_rows import REMARKS, VALIDATION, group_seeds, make_points, read_kinds
+from pipeline.settings.command_line import EPOCHS, SEED
 from pipeline.settings.searching.measures import ACCURACY_MEASURE, Measure, find_measure
 from pipeline.settings.searching.objectives import FIRST, ObjectiveKind
 from pipeline.tracking.metrics.curve import make_kept_metric
@@ -26,7 +27,7 @@ from pipeline.tracking.runs.command_record import read_overrides
 from pipeline.tracking.study_view import counts_as_ended
 
 COSTS, PAID = ("gpu_seconds", "cpu_seconds"), "paid_device_seconds"
-CONFIRM, SEED = "confirm", "train.seed"
+CONFIRM = "confirm"
 
 
 def find_run(client: MlflowClient, run_id: str) -> Run:
@@ -77,8 +78,16 @@ def read_results(client: MlflowClient, experiment: str, study: str | None = None
     confirming = [run for run in runs if run.data.tags.get("role") == CONFIRM]
     measure = find_measure(_read_objective(client, experiment, name))
     confirmations = _read_confirmations(client, confirming, further, measure)
+    failed = group_seeds(
+        (int(run.data.tags["trial"]), int(run.data.params[EPOCHS]), int(run.data.params[SEED]))
+        for run in confirming
+        if run.data.tags["trial_state"] == "failed"
+    )
     study_trials = tuple(
-        _read_trial(client, run, values, confirmations, (further, measure))
+        replace(
+            _read_trial(client, run, values, confirmations, (further, measure)),
+            failed_seeds=failed.get(int(run.data.tags["trial"]), {}),
+        )
         for run, values in zip(trials, params, strict=True)
     )
     return Results(

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from pipeline.search.confirmation import confirm, plan_point, train_point
+from pipeline.search.space import Dimension, SearchSpace
 from pipeline.search.workers.job import Job, TrialOutcome
 from pipeline.training import checkpoints
 from pipeline.training.checkpoint_key import get_keyed_path
@@ -13,7 +14,7 @@ from pipeline.training.train import train
 from pipeline.trial import network
 from pipeline.trial.network import train_to_end
 from tests.support import tiny
-from tests.support.sweeps import Pool, Scene, complete, states
+from tests.support.sweeps import SPACE, Pool, Scene, complete, states
 
 
 def confirmations(made: Scene) -> dict[tuple[int, int], tuple[int, ...]]:
@@ -42,6 +43,34 @@ def test_members_of_the_frontier_are_confirmed_with_new_seeds(scene: Callable[..
     assert [trial.seed for trial in made.observer.opened] == 3 * [None] + [
         job.settings.train.seed for job in jobs
     ]
+
+
+def test_new_seeds_are_none_that_the_search_has_used(scene: Callable[..., Scene]) -> None:
+    choices = SearchSpace((*SPACE.dimensions, Dimension(key="train.seed", choices=(0, 2))))
+    made = scene("search.trials=4", "search.confirm=2", space=choices)
+    made.sweep.run()
+    confirm(made.sweep)
+    assert set(confirmations(made).values()) == {(1, 3)}
+
+
+def test_a_seed_of_a_range_is_not_new_for_its_own_point(scene: Callable[..., Scene]) -> None:
+    a_range = SearchSpace(
+        (*SPACE.dimensions, Dimension(key="train.seed", low=1, high=2, step=1, is_integer=True))
+    )
+    made = scene("search.trials=4", "search.confirm=2", space=a_range)
+    made.sweep.run()
+    confirm(made.sweep)
+    for member in made.sweep.results.frontier:
+        expected = {1: (2, 3), 2: (1, 3)}[member.params["train.seed"]]
+        assert member.confirmation is not None
+        assert member.confirmation.seeds == expected
+
+
+def test_behind_the_last_seed_begins_the_first(scene: Callable[..., Scene]) -> None:
+    made = scene("search.trials=1", "search.confirm=2", "train.seed=2147483647")
+    made.sweep.run()
+    confirm(made.sweep)
+    assert set(confirmations(made).values()) == {(0, 1)}
 
 
 def test_what_was_confirmed_stays_as_it_is(scene: Callable[..., Scene]) -> None:
@@ -101,9 +130,12 @@ def test_a_confirmation_that_fails_is_none(scene: Callable[..., Scene]) -> None:
     made.sweep.run()
     confirm(made.sweep)
     assert set(confirmations(made).values()) == {(1,)}
+    assert {member.failed_seeds for member in made.sweep.results.frontier} == {(2,)}
     again = scene("search.trials=2", "search.confirm=2")
     confirm(again.sweep)
     assert again.pool.started == []
+    assert {member.count_failed() for member in again.sweep.results.frontier} == {"1 of 2"}
+    assert again.observer.phases == []  # nothing is left to do
 
 
 # ---- to the same weights ----------------------------------------------------------------------------------

@@ -106,6 +106,7 @@ def test_confirmations_come_back(experiment: str) -> None:
     assert not others
     assert (epoch, new.seeds, new.accuracies) == (2, (1, 2), (0.58, 0.60))
     assert math.isclose(new.test_accuracy, 0.58)
+    assert found.trials[0].failed_seeds == {2: (3,)}
 
 
 def test_a_state_comes_back_with_the_accuracy_of_the_weights_that_are_kept(experiment: str) -> None:

@@ -11,14 +11,13 @@ from pipeline.cli.frontier.refusal import (
     NothingQualifies,
     Request,
     check_frontier,
-    name_point,
     refuse,
     refuse_bounds,
 )
 from pipeline.errors import BadSetting
 from pipeline.formatting import format_count, tell_apart
 from pipeline.frontier.choosing import CLOSE, keeps_to
-from pipeline.reports.study_markdown import describe_point
+from pipeline.reports.study_markdown import describe_point, name_point
 from pipeline.settings.searching.objectives import COST, OBJECTIVES
 
 if TYPE_CHECKING:
@@ -83,6 +82,8 @@ def list_doubts(member: "FrontierPoint", request: Request, results: "Results") -
 
 def _list_own_doubts(member: "FrontierPoint", request: Request, results: "Results") -> list[str]:
     asked, low, doubts = request.at_least, member.estimate.low, list[str]()
+    if member.failed_seeds:
+        doubts.append(f"{member.count_failed()} new seeds failed: the means are of the others")
     if asked is not None and low is not None and low < asked - CLOSE:
         asked_for, begin = map(results.measure.format_apart, (asked, low), (low, asked))
         doubts.append(f"not sure to reach {asked_for}: the 95 % interval begins at {begin}")

@@ -9,11 +9,11 @@ from rich.markup import escape
 from pipeline.cli.console import Console
 from pipeline.cli.frontier import export
 from pipeline.cli.frontier.drawing import build_frontier_table
-from pipeline.cli.frontier.refusal import CONFIRM, name_point
+from pipeline.cli.frontier.refusal import CONFIRM
 from pipeline.cli.ui import format_ui_command
 from pipeline.formatting import format_count, format_duration
 from pipeline.frontier.dominance import find_frontier
-from pipeline.reports.study_markdown import format_test, list_further
+from pipeline.reports.study_markdown import format_test, list_failed_seeds, list_further, name_point
 from pipeline.settings.searching.measures import ACCURACY_MEASURE
 
 if TYPE_CHECKING:
@@ -73,6 +73,7 @@ def _list_accuracies(member: "FrontierPoint") -> dict[str, Any]:
         "mean_device_seconds": estimate.device_seconds,
         "mean_device_seconds_interval": estimate.seconds_spread.bound(estimate.device_seconds),
         "seeds": estimate.seeds,
+        "failed_seeds": list(member.failed_seeds),
         "confirmed": new is not None,
     }
 
@@ -118,7 +119,7 @@ def print_frontier(
         console.print(build_frontier_table(shown, results.knee))
         if len(shown) < len(points):
             console.print(f"[dim]{len(shown)} of {len(points)} points; all of them: frontier --json[/]")
-        for line in list_never_chosen(shown, results):
+        for line in [*list_never_chosen(shown, results), *list_failed_seeds(shown)]:
             console.print_line(line, style="dim")
         if not results.is_confirmed and may_confirm:
             console.print_line(NOT_CONFIRMED, style="dim")

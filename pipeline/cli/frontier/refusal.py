@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NoReturn
 from pipeline.errors import FulcrumError
 from pipeline.formatting import format_count
 from pipeline.frontier.choosing import CLOSE
-from pipeline.reports.study_markdown import describe_point
+from pipeline.reports.study_markdown import describe_point, name_point
 from pipeline.settings.searching.objectives import COST, OBJECTIVES
 
 if TYPE_CHECKING:
@@ -134,11 +134,6 @@ def _refuse_knee(results: "Results") -> NoReturn:
         f"the frontier of {results.study} has no knee: its {points} {verb} not bend"
         f"{' (a knee needs 3)' if count < 3 else ''}; choose by --at-least or --within, or search on"
     )
-
-
-def name_point(member: "FrontierPoint") -> str:
-    """Return the trial and the epoch of a point."""
-    return f"trial {member.trial.number} at epoch {member.epoch}"
 
 
 def _mention_unconfirmed(results: "Results", qualifies: Callable[["Point"], bool]) -> str:

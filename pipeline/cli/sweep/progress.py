@@ -118,4 +118,4 @@ class SweepProgress:
 
 
 def _count_seeds(member: FrontierPoint) -> int:
-    return len(member.confirmation.seeds) if member.confirmation else 0
+    return len(member.failed_seeds) + (len(member.confirmation.seeds) if member.confirmation else 0)

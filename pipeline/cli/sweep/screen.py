@@ -131,9 +131,9 @@ class Screen:
         if self._live:
             return
         point, test = (outcome.points or (None,))[-1], outcome.test_accuracy
-        result = (
-            f"{self._measure.format(point.accuracy)} validation" if point else f"failed; {outcome.reason}"
-        )
+        result = f"failed; {outcome.reason}"
+        if point and outcome.status != "failed":
+            result = f"{self._measure.format(point.accuracy)} validation"
         test_accuracy = f", {self._measure.format(test)} test" if test is not None else ""
         self._print(f"trial {number} at epoch {epoch} confirmed with seed {seed}: {result}{test_accuracy}")
 

@@ -75,17 +75,23 @@ def write_study(
 
 
 def confirm(
-    store: StudyStore, trial: int, curve: list[list[float]], accuracies: list[float], test: float
+    store: StudyStore,
+    trial: int,
+    curve: list[list[float]],
+    accuracies: list[float],
+    test: float,
+    fails: int = 0,
 ) -> None:
-    """Confirm the state at the end of `curve` with a new seed for each of the accuracies."""
+    """Confirm the state at the end of `curve` with a new seed for each accuracy; the last ones fail."""
     after = store.task_queue()
     for seed, accuracy in enumerate(accuracies, start=1):
+        state = "failed" if seed > len(accuracies) - fails else "complete"
         about = {"trial": trial, "epoch": len(curve), "seed": seed}
         after.queue(ProposedTrial({}, {}, {}), {CONFIRM: about}, once=f"confirm {about}")
         row = after.claim()
         assert row is not None
         again = [*curve[:-1], [*curve[-1][:2], accuracy]]
-        after.finish(row.number, outcome(64, curve=again, test_accuracy=test))
+        after.finish(row.number, outcome(64, curve=again, test_accuracy=test, state=state))
 
 
 @pytest.fixture(scope="module")
@@ -303,6 +309,27 @@ def test_a_dearer_point_that_the_test_split_bears_out_is_not_said_to_be_none(
     said = capsys.readouterr().err
     assert said.startswith("error: the cheapest point that reaches 95.00% by validation")
     assert "does not on the test split: it has 95.50%" in said
+
+
+def test_a_point_of_which_a_new_seed_failed_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    address = f"sqlite:///{tmp_path / 'studies.db'}"
+    curves = {64: [[1, 0.1, 0.955]], 512: [[1, 0.9, 0.98]]}
+    store = write_study(address, "two", *(outcome(width, curve=curve) for width, curve in curves.items()))
+    confirm(store, 0, curves[64], [0.955, 0.5], 0.955, fails=1)
+    confirm(store, 1, curves[512], [0.98, 0.98], 0.98)
+    assert main(["frontier", "--at-least", "90%", f"search.storage={address}"]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[0].startswith("95.50%")
+    assert said[2] == "1 of 2 new seeds failed: the means are of the others"
+    assert said[3].startswith("sure by validation is trial 1 at epoch 1, 98.00%")
+    assert main(["frontier", f"search.storage={address}"]) == 0
+    found = capsys.readouterr().out
+    assert "the means leave out new seeds that failed: trial 0 at epoch 1 (1 of 2)" in found
+    assert main(["frontier", "--json", f"search.storage={address}"]) == 0
+    members = json.loads(capsys.readouterr().out)["frontier"]
+    assert [(member["failed_seeds"], member["seeds"]) for member in members] == [([2], 2), ([], 3)]
 
 
 def test_a_point_that_is_sure_has_no_doubts(ask: Ask) -> None:

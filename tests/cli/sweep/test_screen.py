@@ -46,7 +46,8 @@ def test_elsewhere_than_on_a_terminal_each_trial_is_a_line(capsys: pytest.Captur
             ),
         )
         screen.show_confirmation(0, 1, 7, TrialOutcome(status="complete", curve=curve, test_accuracy=0.48))
-        screen.show_confirmation(0, 1, 8, TrialOutcome(status="failed", reason="out of memory"))
+        failed = TrialOutcome(status="failed", reason="out of memory", curve=curve)
+        screen.show_confirmation(0, 1, 8, failed)
     assert plain(capsys) == [
         "study digits-1",
         "  search: model.hidden=8,[16]",
