@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from pipeline.measures import Point
-from pipeline.search.estimation.estimates import Estimate
+from pipeline.search.estimation.estimates import Estimate, average
 from pipeline.settings.command_line import EPOCHS, Overrides
 from pipeline.settings.searching.measures import Measure
 from pipeline.settings.searching.objectives import ObjectiveKind
@@ -37,7 +37,7 @@ class Confirmation:
     @property
     def accuracy(self) -> float:
         """Return the mean validation accuracy."""
-        return statistics.fmean(self.accuracies)
+        return average(self.accuracies)
 
     @property
     def spread(self) -> float:
@@ -47,12 +47,12 @@ class Confirmation:
     @property
     def test_accuracy(self) -> float | None:
         """Return the mean test accuracy; None where nobody read the test split."""
-        return statistics.fmean(self.test_accuracies) if self.test_accuracies else None
+        return average(self.test_accuracies) if self.test_accuracies else None
 
     @property
     def seconds(self) -> float:
         """Return the mean device-seconds."""
-        return statistics.fmean(self.device_seconds)
+        return average(self.device_seconds)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -35,6 +35,11 @@ class RepeatedPoint:
 # ---- the mean over all seeds --------------------------------------------------------------------------
 
 
+def average(values: Sequence[float]) -> float:
+    """Return the mean, which is none but their value where all are equal: a third of 3 x 0.1 is not 0.1."""
+    return min(max(statistics.fmean(values), min(values)), max(values))
+
+
 @dataclass(frozen=True, slots=True)
 class Spread:
     """How far the mean of a positive measure may be off: its 95 % interval is mean / `factor` .. x `factor`.
@@ -118,8 +123,7 @@ def estimate_points(
     values = [[point.searched.accuracy, *(repeat.accuracy for repeat in point.repeats)] for point in points]
     freedom = sum(len(accuracies) - 1 for accuracies in values)
     squares = math.fsum(
-        (accuracy - statistics.fmean(accuracies)) ** 2
-        / measure.compute_seed_scale(statistics.fmean(accuracies))
+        (accuracy - average(accuracies)) ** 2 / measure.compute_seed_scale(average(accuracies))
         for accuracies in values
         for accuracy in accuracies
     )
@@ -152,7 +156,7 @@ def _estimate_spreads(rows: Sequence[Sequence[float]]) -> list[Spread]:
     """
     logs = [[math.log(max(value, math.ulp(1.0))) for value in row] for row in rows]
     freedom = sum(len(row) - 1 for row in logs)
-    squares = math.fsum((value - statistics.fmean(row)) ** 2 for row in logs for value in row)
+    squares = math.fsum((value - average(row)) ** 2 for row in logs for value in row)
     if not freedom:
         return [UNKNOWN] * len(rows)
     spread = 0.0 if squares < CLOSE else _compute_quantile(freedom) * math.sqrt(squares / freedom)
@@ -171,13 +175,13 @@ def _estimate(
     """Estimate one point. `spread`: of one seed, times the quantile, as a multiple of the measure's scale."""
     half_width = None
     if point.repeats:
-        mean = statistics.fmean(accuracies)
+        mean = average(accuracies)
         scale = measure.compute_seed_scale(mean)
         of_rows = NORMAL_QUANTILE**2 * measure.compute_variance(mean, split.rows) if split else 0.0
         half_width = math.sqrt(scale * spread**2 / len(accuracies) + of_rows)
-    seconds, *further = map(statistics.fmean, costs)
+    seconds, *further = map(average, costs)
     return Estimate(
-        accuracy=statistics.fmean(accuracies),
+        accuracy=average(accuracies),
         device_seconds=seconds,
         seeds=len(accuracies),
         half_width=half_width,

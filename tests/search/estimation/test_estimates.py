@@ -37,6 +37,17 @@ def test_the_spread_is_one_for_all_points_as_counts_of_right_answers_spread() ->
     assert narrow.half_width == pytest.approx(4.30265 * spread * 0.3 / 2**0.5, rel=1e-5)
 
 
+def test_seeds_that_reached_the_same_have_that_very_mean_and_no_interval() -> None:
+    """A loop that draws nothing reaches the same with each seed; the sum of three, divided, may not."""
+    accuracies = [0.956250, 0.823456, 0.1, 0.7, 0.914250]
+    found = estimate_points([repeat(*[accuracy] * 3) for accuracy in accuracies], None)
+    assert [estimate.accuracy for estimate in found] == accuracies
+    assert [estimate.format() for estimate in found][1] == "82.35% ±0"
+    assert {estimate.half_width for estimate in found} == {0.0}
+    costs = estimate_points([repeat_costs((0.1,), (0.1,), (0.1,))], None)
+    assert [estimate.device_seconds for estimate in costs] == [0.1]
+
+
 def test_rows_of_the_split_are_a_sample_too() -> None:
     split = ValidationSplit(400, 0.1)
     (found,) = estimate_points([repeat(0.9, 0.9, 0.9)], split)
