@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.backend import keras
+from pipeline.backend import keras, tf
 from pipeline.data.prepared import Prepared
 from pipeline.data.samples import take_batch
 from pipeline.errors import BadModel
@@ -45,9 +45,7 @@ def check_custom(settings: Settings, prepared: Prepared, weights: Sequence[np.nd
             f"{RULE}, a new one each time, got {name}, which returned the same one again; make it within the "
             "function"
         )
-    answers, expected = (
-        _compute(built, samples, settings.model, training=False) for built in (network, second)
-    )
+    answers, expected = (_compute(built, samples, settings.model) for built in (network, second))
     if not _are_close(answers, expected):
         raise BadModel(
             f"{RULE}, the same one each time, got {name}, whose networks answer differently with the same "
@@ -62,14 +60,20 @@ def check_custom(settings: Settings, prepared: Prepared, weights: Sequence[np.nd
         _check_saved(keras_models.build_model(settings, prepared, weights), prepared, name)
 
 
-_setting = dict[str, bool]()
-"""Whether a user's own network sets weights that are trained, by what decides on that."""
+SETS_WEIGHTS = "whose layers set weights that are trained, as SpectralNormalization does"
+OUT_OF_REACH = "InaccessibleTensorError"
+"""TensorFlow's error, which has no public place, where a step asks for what is a tensor of a loop's body."""
+CHANGES_WITHIN = "that draws or counts within a loop, as a cell of an RNN with noise does"
+
+_reasons = dict[str, str]()
+"""Why Keras' own loop alone can train a user's network, by what decides on that; "" where any loop can."""
 
 
-def sets_trained_weights(settings: Settings, prepared: Prepared) -> bool:
-    """Return whether layers of a network set weights themselves that an optimizer changes, too.
+def find_reason_for_keras(settings: Settings, prepared: Prepared) -> str:
+    """Return what of a network keeps a step that computes new values from old ones from it, or "".
 
-    SpectralNormalization does so. A step that computes new values from old ones would lose what they set.
+    Such a step would lose what a layer sets itself (SpectralNormalization does so with weights that an
+    optimizer changes, too), and cannot reach what changes within a loop of TensorFlow's.
 
     Raises:
         BadModel: the network cannot be built, or does not compute.
@@ -77,33 +81,56 @@ def sets_trained_weights(settings: Settings, prepared: Prepared) -> bool:
     assert isinstance(settings.model, Custom)
     code = architecture_of(settings.model).hash_code(settings.model)
     key = repr((settings.model, code, settings.precision, prepared.shape, prepared.outputs))
-    if key not in _setting:
-        network = keras_models.build_fresh(settings, prepared)
+    if key not in _reasons:
+        _reasons[key] = _look_for_reason(keras_models.build_fresh(settings, prepared), prepared, settings)
+    return _reasons[key]
+
+
+def _look_for_reason(network: Any, prepared: Prepared, settings: Settings) -> str:
+    sets_weights = False
+
+    def step(samples: Any) -> list[Any]:
+        nonlocal sets_weights
         with keras.StatelessScope() as scope:
-            _compute(network, np.zeros((1, *prepared.shape), np.float32), settings.model, training=True)
-        _setting[key] = any(
-            scope.get_current_value(variable) is not None for variable in network.trainable_variables
+            network(samples, training=True)
+        trained, others = (
+            [value for value in map(scope.get_current_value, variables) if value is not None]
+            for variables in (network.trainable_variables, network.non_trainable_variables)
         )
-    return _setting[key]
+        sets_weights = bool(trained)
+        return others
+
+    function = tf.function(step, autograph=False)
+    try:
+        function.get_concrete_function(tf.zeros((1, *prepared.shape)))
+    except Exception as error:  # whatever a user's layers raise
+        if type(error).__name__ == OUT_OF_REACH:
+            return CHANGES_WITHIN
+        assert isinstance(settings.model, Custom)
+        raise _explain_failure(settings.model, error, " in training") from None
+    return SETS_WEIGHTS if sets_weights else ""
 
 
 def _list_trained(network: Any) -> set[int]:
     return {id(variable) for variable in network.trainable_variables}
 
 
-def _compute(network: Any, samples: np.ndarray, model: Custom, training: bool) -> np.ndarray:
+def _compute(network: Any, samples: np.ndarray, model: Custom) -> np.ndarray:
     """Return what a network gives for some samples.
 
     Raises:
         BadModel: it raises.
     """
     try:
-        return np.asarray(network(samples, training=training), np.float64)
+        return np.asarray(network(samples, training=False), np.float64)
     except Exception as error:  # whatever a user's layers raise
-        when = " in training" if training else ""
-        raise BadModel(
-            f"{RULE} that computes, got {model.build}, which fails{when} ({format_error(error)}); mend it"
-        ) from None
+        raise _explain_failure(model, error) from None
+
+
+def _explain_failure(model: Custom, error: Exception, when: str = "") -> BadModel:
+    return BadModel(
+        f"{RULE} that computes, got {model.build}, which fails{when} ({format_error(error)}); mend it"
+    )
 
 
 def _are_close(answers: np.ndarray, expected: np.ndarray) -> bool:

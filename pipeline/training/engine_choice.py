@@ -4,7 +4,7 @@ from pipeline.data.prepared import Prepared
 from pipeline.errors import BadSetting
 from pipeline.hardware.device import ClaimedDevice, supports_bfloat16
 from pipeline.models.architectures import architecture_of
-from pipeline.models.custom_check import sets_trained_weights
+from pipeline.models.custom_check import find_reason_for_keras
 from pipeline.settings.model import Custom, Model
 from pipeline.settings.settings import Settings
 from pipeline.settings.training import Engine, Policy
@@ -47,12 +47,12 @@ def pick_engine(settings: Settings, device: ClaimedDevice, prepared: Prepared) -
     streams = device_data.is_streamed(settings, prepared)
     if device.further:
         return _pick_for_several(settings, 1 + len(device.further), streams)
-    sets_weights = isinstance(settings.model, Custom) and sets_trained_weights(settings, prepared)
+    reason = find_reason_for_keras(settings, prepared) if isinstance(settings.model, Custom) else ""
     if settings.engine is not Engine.auto:
-        _check_engine(settings, device, streams, sets_weights)
+        _check_engine(settings, device, streams, reason)
         return settings.engine
     policy, architecture = settings.precision.policy, architecture_of(settings.model)
-    if sets_weights:
+    if reason:
         return Engine.keras
     if architecture.is_perceptron and not streams:
         size = settings.train.batch_size
@@ -64,13 +64,12 @@ def pick_engine(settings: Settings, device: ClaimedDevice, prepared: Prepared) -
     return measured_engine.choose_measured(settings, prepared, device)
 
 
-def _check_engine(settings: Settings, device: ClaimedDevice, streams: bool, sets_weights: bool) -> None:
-    """Raise what is wrong with the engine that the settings name."""
+def _check_engine(settings: Settings, device: ClaimedDevice, streams: bool, reason: str) -> None:
+    """Raise what is wrong with the engine that the settings name; `reason`: see `find_reason_for_keras`."""
     engine = settings.engine
-    if sets_weights and engine is not Engine.keras:
+    if reason and engine is not Engine.keras:
         raise BadSetting(
-            "engine must be auto or keras for a network whose layers set weights that are trained, as "
-            f"SpectralNormalization does, got {engine.value}; use engine=keras"
+            f"engine must be auto or keras for a network {reason}, got {engine.value}; use engine=keras"
         )
     if streams and engine is Engine.xla:
         raise BadSetting(

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from pipeline.backend import Tensor, tf
 from pipeline.data.prepared import Prepared
+from pipeline.errors import BadSetting
 from pipeline.files import expand_home, write_content
 from pipeline.formatting import format_number
 from pipeline.hardware.device import ClaimedDevice
@@ -148,7 +149,7 @@ def measure_engines(settings: Settings, prepared: Prepared, device: ClaimedDevic
             by_xla.run_steps(1)  # faults in memory
             if clock.time(partial(by_xla.run_steps, 1)) < HOPELESS * first:
                 loops[Engine.xla] = by_xla
-        except (tf.errors.OpError, NotImplementedError, ValueError, TypeError):
+        except (tf.errors.OpError, BadSetting, NotImplementedError, ValueError, TypeError):
             pass  # an operation of a user's own layers that XLA does not know
     seconds = {engine: float("inf") for engine in loops}
     for _ in range(ROUNDS):

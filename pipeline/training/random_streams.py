@@ -74,13 +74,19 @@ def draw_mask(shape: Sequence[int] | Tensor, share: Tensor, seed: Tensor, dtype:
 def find_dropout_layers(model: Any) -> list[Any]:
     """Return the dropout layers whose masks come from our streams: equal on every engine and device.
 
-    Keras' own generator serves all other layers that draw: its state is part of the model's variables.
+    Keras' own generator serves all other layers that draw: its state is part of the model's variables. So it
+    does in the cell of an RNN, where each step of a sequence has a mask of its own.
     """
     layers = {id(layer): layer for layer in model._flatten_layers(include_self=False)}
+    cells = [layer.cell for layer in layers.values() if isinstance(layer, keras.layers.RNN)]
+    within = {id(part) for cell in cells for part in cell._flatten_layers()}
     return [
         layer
-        for layer in layers.values()
-        if type(layer) is keras.layers.Dropout and layer.noise_shape is None and 0 < layer.rate < 1
+        for number, layer in layers.items()
+        if type(layer) is keras.layers.Dropout
+        and layer.noise_shape is None
+        and 0 < layer.rate < 1
+        and number not in within
     ]
 
 

@@ -9,7 +9,7 @@ from pipeline.backend import keras
 from pipeline.errors import BadModel, BadSetting
 from pipeline.models import keras_models
 from pipeline.models.architectures.custom import know_classes
-from pipeline.models.custom_check import check_custom, sets_trained_weights
+from pipeline.models.custom_check import check_custom, find_reason_for_keras
 from pipeline.models.predictor import make_predictor
 from pipeline.settings.settings import Settings
 from pipeline.settings.training import Engine
@@ -65,12 +65,24 @@ def test_a_network_that_sets_its_trained_weights_is_trained_by_keras() -> None:
     assert pick_engine(told("odd_models:spectral", "engine=keras"), tiny.CPU, DATA) is Engine.keras
     with pytest.raises(BadSetting, match=r"engine must be auto or keras .*, got graph; use engine=keras"):
         pick_engine(told("odd_models:spectral", "engine=graph"), tiny.CPU, DATA)
-    assert not sets_trained_weights(told("my_models:rich"), DATA)
+    assert find_reason_for_keras(told("my_models:rich"), DATA) == ""
+
+
+@pytest.mark.parametrize("name", ["noise_in_a_cell", "dropout_in_a_cell", "statistics_in_a_cell"])
+def test_a_network_that_changes_within_a_loop_is_trained_by_keras(name: str) -> None:
+    assert pick_engine(told(f"odd_models:{name}"), tiny.CPU, DATA) is Engine.keras
+    with pytest.raises(BadSetting, match=r"engine must be auto or keras for .* within a loop.*, got graph"):
+        pick_engine(told(f"odd_models:{name}", "engine=graph"), tiny.CPU, DATA)
+
+
+@pytest.mark.parametrize("name", ["unseeded", "recurrent", "stacked", "in_blocks", "bfloat16"])
+def test_any_loop_trains_a_network_that_draws_elsewhere(name: str) -> None:
+    assert find_reason_for_keras(told(f"odd_models:{name}"), DATA) == ""
 
 
 def test_what_fails_in_training_alone_is_told_before() -> None:
     with pytest.raises(BadModel, match=r"which fails in training \(ValueError: .*\); mend it"):
-        sets_trained_weights(told("odd_models:timid"), DATA)
+        find_reason_for_keras(told("odd_models:timid"), DATA)
 
 
 @pytest.mark.parametrize("name", ["listed", "under_a_name"])

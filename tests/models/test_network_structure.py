@@ -32,7 +32,7 @@ def test_whatever_shapes_the_code_counts(words: str) -> None:
 
 @pytest.mark.parametrize(
     ("one", "other"),
-    [("float32", "mixed_bfloat16"), ("float32", "bfloat16"), ("drops_few", "drops_many")],
+    [("float16", "bfloat16"), ("bfloat16", "mixed_bfloat16"), ("drops_few", "drops_many")],
 )
 def test_precision_counts_and_a_share_that_is_no_argument(one: str, other: str) -> None:
     """The names of layers do not count; that of a precision does, and layers of one name are told apart."""

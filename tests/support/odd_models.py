@@ -55,6 +55,52 @@ def recurrent(shape, classes, settings):
     return keras.Sequential([keras.Input(shape), layers.GRU(4, dropout=0.5, seed=1), layers.Dense(classes)])
 
 
+class Cell(layers.Layer):
+    """A step along a sequence, with a layer behind it that changes something."""
+
+    def __init__(self, after, **more):
+        super().__init__(**more)
+        self.state_size = self.output_size = 4
+        self.step, self.after = layers.Dense(4, "tanh"), after
+
+    def build(self, input_shape):
+        self.step.build((None, input_shape[-1] + 4))
+        self.after.build((None, 4))
+        self.built = True
+
+    def call(self, inputs, states, training=False):
+        hidden = self.after(self.step(ops.concatenate([inputs, states[0]], -1)), training=training)
+        return hidden, [hidden]
+
+
+def along(shape, classes, cell):
+    return keras.Sequential([keras.Input(shape), layers.RNN(cell), layers.Dense(classes)])
+
+
+def turning(shape, classes, settings):
+    """Turn images as they are trained with, by an operation that XLA does not know."""
+    turn = layers.RandomRotation(0.1, seed=1)
+    return keras.Sequential(
+        [keras.Input(shape), layers.Reshape((*shape, 1)), turn, layers.Flatten(), layers.Dense(classes)]
+    )
+
+
+def noise_in_a_cell(shape, classes, settings):
+    return along(shape, classes, Cell(layers.GaussianNoise(0.5)))
+
+
+def dropout_in_a_cell(shape, classes, settings):
+    return along(shape, classes, Cell(layers.Dropout(0.5)))
+
+
+def statistics_in_a_cell(shape, classes, settings):
+    return along(shape, classes, Cell(layers.BatchNormalization()))
+
+
+def stacked(shape, classes, settings):
+    return along(shape, classes, [layers.GRUCell(4, dropout=0.5), layers.SimpleRNNCell(3)])
+
+
 class Draws(layers.Layer):
     """Noise by no seed of its own."""
 

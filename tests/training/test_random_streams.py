@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 
 from pipeline.backend import Tensor, tf
-from pipeline.training.random_streams import derive_seed, draw_bits, draw_mask, draw_uniform
+from pipeline.models import keras_models
+from pipeline.training.random_streams import (
+    derive_seed,
+    draw_bits,
+    draw_mask,
+    draw_uniform,
+    find_dropout_layers,
+)
+from tests.support import tiny
 
 
 def drawn(seed: int, use: int, step: int, *, xla: bool = False) -> np.ndarray:
@@ -84,3 +92,11 @@ def test_masks_are_the_same_from_both_compilers() -> None:
 
     masks = [tf.function(draw, jit_compile=xla)(tf.constant(0.4)).numpy() for xla in (False, True)]
     np.testing.assert_array_equal(*masks)
+
+
+@pytest.mark.parametrize(("name", "count"), [("dropout_in_a_cell", 0), ("drops_few", 1)])
+def test_masks_within_a_loop_are_those_of_keras(name: str, count: int) -> None:
+    """Ours are of a step of training: each step of a sequence would have the same one."""
+    settings = tiny.told(f"model=custom model.build=tests.support.odd_models:{name}")
+    network = keras_models.build_network(settings, tiny.prepared(shape=(6, 5)))
+    assert len(find_dropout_layers(network)) == count

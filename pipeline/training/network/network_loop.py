@@ -9,8 +9,10 @@ import numpy as np
 
 from pipeline.backend import Tensor, tf
 from pipeline.data.prepared import Prepared
+from pipeline.errors import BadSetting
 from pipeline.hardware.device import ClaimedDevice
 from pipeline.models import keras_models
+from pipeline.models.architectures.custom import format_error
 from pipeline.models.network_structure import describe_structure, get_widest_output
 from pipeline.settings.settings import Settings
 from pipeline.settings.training import Engine, Policy
@@ -100,7 +102,15 @@ class NetworkLoop:
         return self._state
 
     def compile(self) -> None:
-        self.run_steps(0)
+        try:
+            self.run_steps(0)
+        except (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError) as error:
+            if not self._spec.xla:
+                raise
+            raise BadSetting(
+                "engine must be auto, graph or keras for a network with an operation that XLA does not know, "
+                f"got xla ({format_error(error)}); use engine=graph"
+            ) from None
         self._score_rows(slice(0, 1))  # a plain graph serves any number of rows
         if self._spec.scores_by_xla:
             self.score()

@@ -7,6 +7,8 @@ from pipeline.backend import Tensor, keras, tf
 from pipeline.training.network.network_state import EpochInputs, NetworkEpochSpec, NetworkState, get_wide
 from pipeline.training.perceptron.compiled_epoch import get_update_arguments
 
+Amounts = tuple[tuple[Tensor, ...], Tensor, Tensor]
+"""Arguments of an update, step size and decay factor."""
 Values = tuple[tuple[Tensor, ...], tuple[tuple[Tensor, ...], ...]]
 """Trained variables, and the slots of each."""
 
@@ -62,13 +64,13 @@ class VariableUpdates:
         value, after = self._rule.update_by_rows(amounts, one, variable.read_value(), before, gradient)
         _assign(variable, slots, value, self._rule.settle(amounts[0], one, after))
 
-    def _assign_narrow(self, amounts: Any, variable: Any, slots: Sequence[Any], gradient: Any) -> None:
-        before = tf.cast(variable.read_value(), tf.float32), [slot.read_value() for slot in slots]
+    def _assign_narrow(self, amounts: Amounts, variable: Any, slots: Sequence[Any], gradient: Any) -> None:
+        wide, before = tf.cast(variable.read_value(), tf.float32), [slot.read_value() for slot in slots]
         gradient = tf.cast(gradient, tf.float32)
         if isinstance(gradient, tf.IndexedSlices):
-            value, after = self._rule.update_rows(amounts, *before, gradient)
+            value, after = self._rule.update_rows(amounts, wide, before, gradient)
         else:
-            value, after = self._rule.update(*amounts, *before, gradient)
+            value, after = self._rule.update(*amounts, wide, before, gradient)
         _assign(variable, slots, tf.cast(value, variable.dtype), after)
 
     def update(
@@ -119,8 +121,8 @@ def _assign(variable: Any, slots: Sequence[Any], value: Tensor, after: Sequence[
         slot.assign(new)
 
 
-def _get_amounts(inputs: EpochInputs, step: Tensor, dtype: Any) -> tuple[tuple[Tensor, ...], Tensor, Tensor]:
-    """Return the arguments of an update, step size and decay factor in `dtype`."""
+def _get_amounts(inputs: EpochInputs, step: Tensor, dtype: Any) -> Amounts:
+    """Return what a step takes, in `dtype`."""
     arguments, step_size, decay_factor = get_update_arguments(inputs.plan, inputs.hyper, step)
     numbers = tuple(tf.cast(number, dtype) for number in arguments)
     return numbers, tf.cast(step_size, dtype), tf.cast(decay_factor, dtype)

@@ -9,6 +9,7 @@ import pytest
 from pipeline.backend import tf
 from pipeline.data.features import Tokens
 from pipeline.data.prepared import Prepared, Split
+from pipeline.errors import BadSetting
 from pipeline.models import keras_models
 from pipeline.settings.optimizer import Adam
 from pipeline.settings.settings import Settings
@@ -120,8 +121,8 @@ def test_weights_of_16_bits_are_trained_as_those_of_32(
     precision: str, engine: Engine, optimizer: str
 ) -> None:
     """They end where wide ones do but for their few digits; those of Keras' Adam blow up, or stand still."""
-    words = f"model=custom optimizer={optimizer} optimizer.learning_rate=0.01 model.build=tests.support.odd_models"
-    narrow, wide = (tiny.told(f"{words}:{name}") for name in (precision, "float32"))
+    words = f"optimizer={optimizer} optimizer.learning_rate=0.01 model=custom model.build=tests.support"
+    narrow, wide = (tiny.told(f"{words}.odd_models:{name}") for name in (precision, "float32"))
     begun = keras_models.draw_initial_weights(narrow, IMAGES)
     ends = []
     for settings in (narrow, wide):
@@ -240,3 +241,11 @@ def test_a_rehearsal_changes_nothing() -> None:
     for one, other in zip(loops[0].get_state(), loops[1].get_state(), strict=True):
         np.testing.assert_array_equal(one, other)
     assert float(loops[0].run()) == float(loops[1].run())
+
+
+def test_what_xla_does_not_know_is_one_line() -> None:
+    loop = start(tiny.told("model=custom model.build=tests.support.odd_models:turning"), IMAGES, Engine.xla)
+    loop.prepare(1)
+    with pytest.raises(BadSetting, match=r"XLA does not know, got xla \(.*\); use engine=graph") as error:
+        loop.compile()
+    assert "\n" not in str(error.value)
