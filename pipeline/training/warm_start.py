@@ -105,6 +105,11 @@ def take_over_scaling(model: Any, prepared: Prepared) -> Prepared:
     if answers is not None and prepared.target is not None:
         config = answers.get_config()
         prepared = replace(prepared, target=Target(config["offset"], config["scale"]))
+    return adopt_scaling(model, prepared)
+
+
+def adopt_scaling(model: Any, prepared: Prepared) -> Prepared:
+    """Return the data with the scaling of a saved model's features, where it fits."""
     scaling = next((layer for layer in model.layers if layer.name == "scaling"), None)
     if scaling is None:
         return prepared

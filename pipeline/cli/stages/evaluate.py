@@ -25,6 +25,7 @@ def run(words: Sequence[str]) -> None:
     preparation = prepare(command_line)
     from pipeline.cli.summary import results
     from pipeline.evaluation.evaluate import check_evaluation, evaluate
+    from pipeline.evaluation.model_view import see_as_model
     from pipeline.models.predictor import make_predictor
     from pipeline.tracking import model_references
     from pipeline.tracking.serving import model_cards
@@ -32,13 +33,15 @@ def run(words: Sequence[str]) -> None:
     check_evaluation(preparation.prepared, command_line.settings)
     if not is_of_same_data(command_line, reference, preparation.prepared) and not _names_data(words):
         print(f"data: {CHANGED}", file=sys.stderr)
-    model = load_fitting_model(reference, preparation.prepared)
+    fetched, description = model_references.fetch_model(reference)
+    model = load_fitting_model(fetched, preparation.prepared)
+    data = see_as_model(model, description.front if description else None, preparation.prepared)
     into = get_target_run(command_line, reference)
     # A card of other data than those of the training would name the wrong ones.
     has_card = into is not None and model_cards.is_of_same_data(into, preparation.prepared)
     with open_record(preparation, "evaluate", into) as record:
         predict = make_predictor(model)
-        evaluation = evaluate(predict, preparation.prepared, command_line.settings, model)
+        evaluation = evaluate(predict, data, command_line.settings, model)
         record.record_evaluation(evaluation, preparation.prepared)
         privacy, epsilon = model_references.read_privacy(reference)
         if privacy:
