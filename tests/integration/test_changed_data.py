@@ -1,5 +1,6 @@
 """A study shows what was measured on the data that is there, whatever lay there under the same words."""
 
+import re
 from collections.abc import Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from io import StringIO
@@ -178,6 +179,15 @@ def test_a_model_is_scored_on_changed_data_with_a_word_and_not_into_its_run(tabl
         assert code == 2
         assert line.startswith("error: record must be own for other data than those of the training (")
     assert client.get_run(run.info.run_id).data.tags == tags
+    renamed = re.sub(
+        r",([01])\n", lambda match: f",{'no' if match[1] == '1' else 'yes'}\n", table.read_text()
+    )
+    table.write_text(renamed)
+    code, (line,) = command("evaluate", trained, *words[:3])
+    assert code == 2
+    assert line.startswith(
+        "error: the model must have the classes of the data (such as no), got one with 0 in"
+    )
 
 
 def test_a_table_that_is_written_while_it_is_read_is_refused(

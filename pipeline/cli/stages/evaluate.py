@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pipeline.cli.stages.preparation import prepare
 from pipeline.cli.stages.recording import open_record
 from pipeline.cli.stages.trained_model import (
+    check_classes,
     compose_with_model,
     get_target_run,
     is_of_same_data,
@@ -34,6 +35,7 @@ def run(words: Sequence[str]) -> None:
     if not is_of_same_data(command_line, reference, preparation.prepared) and not _names_data(words):
         print(f"data: {CHANGED}", file=sys.stderr)
     fetched, description = model_references.fetch_model(reference)
+    check_classes(description, preparation.prepared)
     model = load_fitting_model(fetched, preparation.prepared)
     data = see_as_model(model, description.front if description else None, preparation.prepared)
     into = get_target_run(command_line, reference)

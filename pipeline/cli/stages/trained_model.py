@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from pipeline.cli.compose import compose
 from pipeline.cli.loops import words as loop_words
 from pipeline.errors import BadModel, BadSetting
+from pipeline.formatting import shorten
 from pipeline.settings.command_line import CommandLine
 from pipeline.settings.tracking import RecordInto
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     import keras
 
     from pipeline.data.prepared import Prepared
+    from pipeline.models.serving.description import ModelDescription
     from pipeline.tracking.model_references import ModelReference
 
 
@@ -85,6 +87,23 @@ def load_fitting_model(reference: "ModelReference", prepared: "Prepared") -> "ke
             f"got {reference.text} (samples {wants}, {gives} outputs); choose the data with data=..."
         )
     return model
+
+
+def check_classes(description: "ModelDescription | None", prepared: "Prepared") -> None:
+    """Check that the outputs of a model are the classes of the data, which go by their place.
+
+    Raises:
+        BadModel: they are others; those of an earlier release are not known.
+    """
+    if description is None or not description.classes or prepared.target is not None:
+        return
+    if len(description.classes) == prepared.outputs and description.classes != prepared.classes:
+        pairs = zip(prepared.classes, description.classes, strict=True)
+        ours, answered = next((first, second) for first, second in pairs if first != second)
+        raise BadModel(
+            f"the model must have the classes of the data (such as {shorten(ours, 40)}), got one with "
+            f"{shorten(answered, 40)} in its place; name the classes of the data as those of the training"
+        )
 
 
 def _name_answers(prepared: "Prepared") -> str:
