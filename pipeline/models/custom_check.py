@@ -93,6 +93,7 @@ def _look_for_reason(network: Any, prepared: Prepared, settings: Settings) -> st
         nonlocal sets_weights
         with keras.StatelessScope() as scope:
             network(samples, training=True)
+        _ = network.losses  # regularizers may raise, too
         trained, others = (
             [value for value in map(scope.get_current_value, variables) if value is not None]
             for variables in (network.trainable_variables, network.non_trainable_variables)

@@ -80,9 +80,10 @@ def test_any_loop_trains_a_network_that_draws_elsewhere(name: str) -> None:
     assert find_reason_for_keras(told(f"odd_models:{name}"), DATA) == ""
 
 
-def test_what_fails_in_training_alone_is_told_before() -> None:
+@pytest.mark.parametrize("name", ["timid", "strict"])
+def test_what_fails_in_training_alone_is_told_before(name: str) -> None:
     with pytest.raises(BadModel, match=r"which fails in training \(ValueError: .*\); mend it"):
-        find_reason_for_keras(told("odd_models:timid"), DATA)
+        find_reason_for_keras(told(f"odd_models:{name}"), DATA)
 
 
 @pytest.mark.parametrize("name", ["listed", "under_a_name"])

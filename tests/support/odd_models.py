@@ -250,6 +250,12 @@ def timid(shape, classes, settings):
     return stack(shape, Timid(), layers.Dense(classes))
 
 
+def strict(shape, classes, settings):
+    """A regularizer of matrices, on a kernel that is none."""
+    kernels = layers.Conv1D(4, 3, kernel_regularizer="orthogonal_regularizer")
+    return keras.Sequential([keras.Input(shape), kernels, layers.Flatten(), layers.Dense(classes)])
+
+
 def with_lambda(shape, classes, settings):
     return stack(shape, layers.Lambda(lambda numbers: numbers * 2), layers.Dense(classes))
 
