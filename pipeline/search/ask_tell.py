@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import optuna
-from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from pipeline.frontier_sampler.curves.costs import Work
@@ -16,8 +15,9 @@ from pipeline.frontier_sampler.curves.outlook import Outlook
 from pipeline.frontier_sampler.sampler import FrontierSampler
 from pipeline.search.samplers import (
     SamplerTask,
+    arrange_params,
     freeze_params,
-    make_distribution,
+    make_distributions,
     make_sampler,
     suggest_value,
 )
@@ -60,7 +60,7 @@ class TrialSuggester:
         task = SamplerTask(space=space, seed=seed, workers=workers, epochs=epochs, work=work, trials=trials)
         sampler = make_sampler(kind, task)
         self._study = optuna.create_study(directions=directions, sampler=sampler)
-        self._distributions = {each.name: make_distribution(each) for each in space.dimensions}
+        self._distributions = make_distributions(space)
         self._positions: dict[int, int] = {}
         self._open: set[int] = set()
         self._tried: Counter[frozenset[tuple[str, Any]]] = Counter()
@@ -95,12 +95,7 @@ class TrialSuggester:
 
     def _add_running(self, params: Mapping[str, Value]) -> ProposedTrial:
         """Add a trial of these params, in the order of the space, to the copy of the study."""
-        chosen, distributions = dict[str, Value](), dict[str, BaseDistribution]()
-        for dimension in self._space.iterate_active(chosen):
-            distribution = self._distributions[dimension.name]
-            distributions[dimension.name] = distribution
-            stored = distribution.to_internal_repr(params[dimension.name])
-            chosen[dimension.name] = distribution.to_external_repr(stored)
+        chosen, distributions = arrange_params(self._space, params, self._distributions)
         running = create_trial(state=TrialState.RUNNING, params=chosen, distributions=distributions)
         return ProposedTrial(chosen, distributions, {}, position=self._add_copy(running))
 

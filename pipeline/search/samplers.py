@@ -147,6 +147,23 @@ def make_distribution(dimension: Dimension) -> BaseDistribution:
     return FloatDistribution(dimension.low, dimension.high, log=dimension.log, step=dimension.step)
 
 
+def make_distributions(space: SearchSpace) -> dict[str, BaseDistribution]:
+    """Return the distribution of each dimension, by its name."""
+    return {dimension.name: make_distribution(dimension) for dimension in space.dimensions}
+
+
+def arrange_params(
+    space: SearchSpace, params: Mapping[str, Value], distributions: Mapping[str, BaseDistribution]
+) -> tuple[dict[str, Value], dict[str, BaseDistribution]]:
+    """Return params as Optuna would give them back, in the order of the space, and their distributions."""
+    arranged = dict[str, Value]()
+    for dimension in space.iterate_active(arranged):
+        distribution = distributions[dimension.name]
+        stored = distribution.to_internal_repr(params[dimension.name])
+        arranged[dimension.name] = distribution.to_external_repr(stored)
+    return arranged, {name: distributions[name] for name in arranged}
+
+
 def suggest_value(trial: optuna.Trial, name: str, distribution: BaseDistribution) -> Value:
     """Ask the sampler of a trial for the value of a parameter, as an objective function does."""
     match distribution:

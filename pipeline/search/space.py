@@ -4,6 +4,7 @@ import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from pipeline.errors import BadSetting
 from pipeline.settings.command_line import EPOCHS, CommandLine
@@ -205,6 +206,11 @@ def format_value(value: Value) -> str:
     # Hydra's grammar: a backslash means itself, except before a quote.
     doubled = re.sub(r"\\+(?='|$)", lambda match: 2 * match[0], value)
     return "'{}'".format(doubled.replace("'", "\\'"))
+
+
+def format_word(key: str, value: Any) -> str:
+    """Return the word of a command line that sets a key to a value, or to a list."""
+    return f"{key}={format_list(value) if isinstance(value, list | tuple) else format_value(value)}"
 
 
 # ---- what command lines have of a space ---------------------------------------------------------------

@@ -19,7 +19,7 @@ from pipeline.processes.process_owner import begin_holding, end_holding
 from pipeline.search.optuna_storage import explain_unusable, open_storage
 from pipeline.search.storage.heartbeat import Heartbeat, beat_during
 from pipeline.search.storage.held_trials import TrialEnd
-from pipeline.search.storage.our_studies import ONCE, OUTCOME, OWNER
+from pipeline.search.storage.our_studies import ONCE, OUTCOME, OWNER, is_our_row
 from pipeline.search.storage.study_rows import MISSING
 from pipeline.search.storage.study_settings import bind_settings
 from pipeline.search.storage.study_table import (
@@ -172,6 +172,16 @@ class StudyStore(StudyTable):
             if self._table.claim(row._trial_id, self._owner):
                 return self._table.get(row._trial_id)
         return None
+
+    def list_enqueued(self) -> list[FrozenTrial]:
+        """List the waiting trials that another program has put into the study."""
+        waiting = (row for row in self._table.list_open() if row.state is TrialState.WAITING)
+        return [row for row in waiting if not is_our_row(row)]
+
+    def take_over(self, row: FrozenTrial, proposal: ProposedTrial, attrs: Mapping[str, Any]) -> None:
+        """Queue what another program has put into the study as a trial of ours, in its place."""
+        self.queue(proposal, attrs, once=f"enqueued {row.number}")
+        self._fail(row, surplus=True)
 
     def finish(self, number: int, outcome: Mapping[str, Any]) -> bool:
         """Write down how a trial ended; False where another process has given it up: it does not count.

@@ -36,10 +36,6 @@ MAX_UNFIT_PROPOSALS = 100
 NO_OTHER = "the space has no other trial"
 
 
-def _describe_done(trials: int) -> str:
-    return "its one trial is done" if trials == 1 else f"all {trials} trials are done"
-
-
 class Sweep:
     """A search in progress."""
 
@@ -133,6 +129,7 @@ class Sweep:
         if self.end:
             return 0
         with signals.hold_back():
+            self._adopt_enqueued()
             if row := self.store.claim():
                 self._begin_waiting(row)
                 return 1
@@ -140,8 +137,19 @@ class Sweep:
         if self._is_exhausted:
             self.end = NO_OTHER
         elif left <= 0:
-            self.end = _describe_done(self.spec.search.most_trials)
+            self.end = self._describe_done()
         return 0 if self.end else self._begin_new(min(count, left))
+
+    def _adopt_enqueued(self) -> None:
+        """Queue within the total what somebody has put into the study by Optuna's `enqueue_trial`."""
+        for row in self.store.list_enqueued():
+            if self.store.count_begun() < self.spec.search.most_trials:
+                self.store.take_over(row, *self.spec.propose_enqueued(row))
+
+    def _describe_done(self) -> str:
+        trials, left = self.spec.search.most_trials, len(self.store.list_enqueued())
+        done = "its one trial is done" if trials == 1 else f"all {trials} trials are done"
+        return f"{done}; {left} enqueued by Optuna wait for a larger search.trials" if left else done
 
     def _begin_waiting(self, row: FrozenTrial) -> None:
         words = self.spec.get_words_of(row)
@@ -178,7 +186,7 @@ class Sweep:
                     self.dispatcher.launch(begun)
                     return len(begun)
             if self.store.count_begun() >= limit:
-                self.end = _describe_done(limit)
+                self.end = self._describe_done()
                 return 0
 
     def _propose_fitting(self, count: int) -> list[tuple[ProposedTrial, CommandLine]]:

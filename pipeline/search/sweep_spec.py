@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from optuna.trial import FrozenTrial
 
@@ -12,7 +12,9 @@ from pipeline.frontier_sampler.curves.costs import Work
 from pipeline.measures import Epoch
 from pipeline.processes.process_owner import ProcessOwner
 from pipeline.search.results import Results
-from pipeline.search.space import Params, SearchSpace, strip_condition
+from pipeline.search.samplers import arrange_params, make_distributions
+from pipeline.search.space import Params, SearchSpace, format_word, strip_condition
+from pipeline.search.storage.study_table import ProposedTrial
 from pipeline.search.storage.trial_states import WORDS
 from pipeline.search.workers.job import Job, TrialOutcome
 from pipeline.secrets import mask_all
@@ -50,6 +52,20 @@ class SweepSpec:
         """Return the command line of a row of the study: as it was queued, or of its params."""
         queued = row.user_attrs.get(WORDS)
         return self.fixed.with_(*queued) if queued else self.get_words(row.params)
+
+    def propose_enqueued(self, row: FrozenTrial) -> tuple[ProposedTrial, Mapping[str, Any]]:
+        """Return what somebody has enqueued by Optuna as a trial of ours, and its attributes.
+
+        What the space contains, the sampler learns from; all else is a command line.
+        """
+        values = {
+            strip_condition(name): value for name, value in row.system_attrs.get("fixed_params", {}).items()
+        }
+        params = self.space.find_params(values)
+        if params is not None and {strip_condition(name) for name in params} == values.keys():
+            arranged = arrange_params(self.space, params, make_distributions(self.space))
+            return ProposedTrial(*arranged, {}), {}
+        return ProposedTrial({}, {}, {}), {WORDS: [format_word(*pair) for pair in values.items()]}
 
     def list_keys(self, params: Params) -> tuple[str, ...]:
         """List the searched keys that a trial of these params sets; all of them where it has no params."""

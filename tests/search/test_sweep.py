@@ -1,10 +1,11 @@
 """The search itself: with a pool that trains nothing, and an observer that writes down what it sees."""
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import optuna
 import pytest
@@ -21,7 +22,7 @@ from pipeline.search.space import Condition, Dimension, SearchSpace, add_epochs
 from pipeline.search.storage.our_studies import OWNER
 from pipeline.search.storage.study_table import ProposedTrial
 from pipeline.search.storage.task_rows import TaskRows
-from pipeline.search.storage.trial_states import REQUEUES, is_interrupted
+from pipeline.search.storage.trial_states import REQUEUES, WORDS, is_interrupted
 from pipeline.search.sweep_spec import EndedTrial, SweepSpec
 from pipeline.search.workers.dispatcher import TASK, SearchStopped, count_together
 from pipeline.search.workers.job import Job, TrialOutcome
@@ -661,3 +662,84 @@ def test_results_are_read_as_they_come_not_once_all_workers_have_begun(
 )
 def test_so_many_free_workers_begin_together(free: int, workers: int, together: int) -> None:
     assert count_together(free, workers) == together
+
+
+# ---- what somebody has enqueued by Optuna ----------------------------------------------------------------
+
+
+def enqueue(made: Scene, address: str, *params: Mapping[str, Any]) -> optuna.Study:
+    study = optuna.load_study(study_name=made.store.name, storage=address)
+    for each in params:
+        study.enqueue_trial(dict(each))
+    return study
+
+
+def list_words(made: Scene) -> list[str]:
+    return [each.command_line.command_line("run") for each in made.observer.opened]
+
+
+def test_it_is_tried_first_and_counts_for_the_sampler(scene: Callable[..., Scene], address: str) -> None:
+    made = scene("search.trials=3")
+    study = enqueue(made, address, {"model.hidden": 32.0, "optimizer": "adam"})
+    made.sweep.run()
+    assert states(made.store) == 3 * ["complete"]
+    first, *others = list_words(made)
+    assert "model.hidden=32 optimizer=adam" in first
+    assert first not in others
+    (row,) = [row for row in made.store.trials() if row.params == {"model.hidden": 32, "optimizer": "adam"}]
+    assert WORDS not in row.user_attrs
+    assert not [trial for trial in study.get_trials() if not trial.state.is_finished()]
+
+
+@pytest.mark.parametrize(
+    ("params", "words"),
+    [
+        ({"model.hidden": 24, "optimizer": "sgd"}, "model.hidden=24 optimizer=sgd"),
+        ({"model.hidden": 16}, "model.hidden=16"),
+        ({"train.batch_size": 7, "optimizer": "adam"}, "train.batch_size=7 optimizer=adam"),
+    ],
+)
+def test_outside_the_space_or_in_part_it_is_a_command_line(
+    params: Mapping[str, Any], words: str, scene: Callable[..., Scene], address: str
+) -> None:
+    made = scene("search.trials=2")
+    enqueue(made, address, params)
+    made.sweep.run()
+    assert list_words(made)[0].endswith(f" {words}")
+    assert made.store.trials()[0].user_attrs[WORDS] == words.split()
+    assert states(made.store) == 2 * ["complete"]
+
+
+def test_what_no_command_line_takes_has_failed(scene: Callable[..., Scene], address: str) -> None:
+    made = scene("search.trials=2")
+    enqueue(made, address, {"model.hiden": 24})
+    made.sweep.run()
+    assert sorted(states(made.store)) == ["complete", "fail"]
+    (failed,) = [trial for trial in made.sweep.results.trials if trial.state == "failed"]
+    assert "no setting hiden" in str(failed.reason)
+
+
+def test_one_that_comes_meanwhile_is_next(scene: Callable[..., Scene], address: str) -> None:
+    pool = Pool()
+    made = scene("search.trials=3", pool=pool)
+
+    def interfere(_job: Any) -> None:
+        if len(pool.started) == 1:
+            enqueue(made, address, {"model.hidden": 48, "optimizer": "sgd"})
+
+    pool.about_to = interfere
+    made.sweep.run()
+    assert "model.hidden=48" in list_words(made)[1]
+    assert states(made.store) == 3 * ["complete"]
+
+
+def test_one_beyond_the_total_waits_and_is_told(scene: Callable[..., Scene], address: str) -> None:
+    made = scene("search.trials=1")
+    study = enqueue(made, address, *({"model.hidden": wide, "optimizer": "sgd"} for wide in (8, 24)))
+    made.sweep.run()
+    assert made.sweep.end == "its one trial is done; 1 enqueued by Optuna wait for a larger search.trials"
+    assert [trial.state.name for trial in study.get_trials()].count("WAITING") == 1
+    again = scene("search.trials=2")
+    again.sweep.run()
+    assert ["model.hidden=24" in words for words in list_words(again)] == [True]
+    assert again.sweep.end == "all 2 trials are done"
