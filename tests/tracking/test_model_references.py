@@ -15,7 +15,8 @@ from keras.src.backend.common import global_state
 from pipeline.data.readers import compression
 from pipeline.errors import BadInput
 from pipeline.models import keras_models
-from pipeline.tracking.model_references import WAITING, find_model, load_model
+from pipeline.tracking.model_references import find_model, load_model
+from pipeline.tracking.serving.model_files import WAITING
 from tests.data.readers.test_compression import Payload
 from tests.support import tiny
 
