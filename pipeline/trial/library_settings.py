@@ -3,6 +3,7 @@
 A loop that sets one for some of its settings would else set it for all trials that its process trains later.
 """
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -14,19 +15,38 @@ from typing import Any
 class LibrarySetting:
     """How a default of a loaded library is read and written.
 
-    `get_fresh`: what it is right after the import; None where that depends on more than the release, such as
-    a variable of the environment.
+    `get_fresh`: what it is right after the import, which variables of the environment and files may decide.
     """
 
     module: str
     read: Callable[[Any], Any]
     write: Callable[[Any, Any], object]
-    get_fresh: Callable[[Any], Any] | None = None
+    get_fresh: Callable[[Any], Any]
 
 
-def _of_jax(name: str) -> LibrarySetting:
+def _of_jax(name: str, default: object = False) -> LibrarySetting:
+    variable = name.upper()
     return LibrarySetting(
-        "jax", lambda jax: getattr(jax.config, name), lambda jax, value: jax.config.update(name, value)
+        "jax",
+        lambda jax: getattr(jax.config, name),
+        lambda jax, value: jax.config.update(name, value),
+        lambda jax: (
+            default
+            if variable not in os.environ
+            # By the rules of JAX for what it takes for true; a text is taken as it is.
+            else jax._src.config.bool_env(variable, False)
+            if default is False
+            else os.environ[variable]
+        ),
+    )
+
+
+def _of_keras(name: str, default: str) -> LibrarySetting:
+    return LibrarySetting(
+        "keras",
+        lambda keras: getattr(keras.config, name)(),
+        lambda keras, value: getattr(keras.config, f"set_{name}")(value),
+        lambda keras: keras.src.backend.config._config.get(name, default),  # of the user's keras.json
     )
 
 
@@ -39,7 +59,7 @@ def _of_cudnn(name: str) -> LibrarySetting:
     )
 
 
-_JAX = ("jax_enable_x64", "jax_default_matmul_precision", "jax_debug_nans", "jax_disable_jit")
+_JAX = ("jax_enable_x64", "jax_debug_nans", "jax_disable_jit")
 SETTINGS = {
     "torch.default_dtype": LibrarySetting(
         "torch",
@@ -60,6 +80,7 @@ SETTINGS = {
         "torch",
         lambda torch: torch.get_float32_matmul_precision(),
         lambda torch, value: torch.set_float32_matmul_precision(value),
+        lambda _: "high" if os.environ.get("TORCH_ALLOW_TF32_CUBLAS_OVERRIDE") == "1" else "highest",
     ),
     "torch.grad_enabled": LibrarySetting(
         "torch",
@@ -69,6 +90,7 @@ SETTINGS = {
     ),
     **{f"torch.backends.cudnn.{name}": _of_cudnn(name) for name in ("benchmark", "deterministic")},
     **{name: _of_jax(name) for name in _JAX},
+    "jax_default_matmul_precision": _of_jax("jax_default_matmul_precision", default=None),
     # Not by `dtype_policy`, which settles it by `floatx` where it is not set yet.
     "keras.dtype_policy": LibrarySetting(
         "keras.src.backend.common.global_state",
@@ -76,14 +98,8 @@ SETTINGS = {
         lambda state, value: state.set_global_attribute("dtype_policy", value),
         lambda _: None,
     ),
-    "keras.floatx": LibrarySetting(
-        "keras", lambda keras: keras.config.floatx(), lambda keras, value: keras.config.set_floatx(value)
-    ),
-    "keras.image_data_format": LibrarySetting(
-        "keras",
-        lambda keras: keras.config.image_data_format(),
-        lambda keras, value: keras.config.set_image_data_format(value),
-    ),
+    "keras.floatx": _of_keras("floatx", "float32"),
+    "keras.image_data_format": _of_keras("image_data_format", "channels_last"),
     "tensorflow.functions_run_eagerly": LibrarySetting(
         "tensorflow",
         lambda tensorflow: tensorflow.config.functions_run_eagerly(),
@@ -91,7 +107,10 @@ SETTINGS = {
         lambda _: False,
     ),
     "sklearn.config": LibrarySetting(
-        "sklearn", lambda sklearn: sklearn.get_config(), lambda sklearn, value: sklearn.set_config(**value)
+        "sklearn",
+        lambda sklearn: sklearn.get_config(),
+        lambda sklearn, value: sklearn.set_config(**value),
+        lambda sklearn: sklearn._config._global_config,  # what each new thread begins with
     ),
 }
 
@@ -105,13 +124,8 @@ def read_settings() -> Iterator[tuple[str, Any]]:
 
 
 def write_setting(name: str, value: Any) -> None:
-    """Set a default of a library; None: as it is right after its import, where that is known."""
+    """Set a default of a library; None: as it is right after its import."""
     setting = SETTINGS[name]
-    module = sys.modules.get(setting.module)
-    if module is None:
-        return
-    with suppress(Exception):
-        if value is not None:
-            setting.write(module, value)
-        elif setting.get_fresh is not None:
-            setting.write(module, setting.get_fresh(module))
+    if module := sys.modules.get(setting.module):
+        with suppress(Exception):
+            setting.write(module, setting.get_fresh(module) if value is None else value)

@@ -1,6 +1,8 @@
 """A default of a library that one loop sets is not that of the next one."""
 
+import os
 import sys
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -8,7 +10,7 @@ import keras
 import pytest
 import sklearn
 
-from pipeline.trial.library_settings import read_settings
+from pipeline.trial.library_settings import read_settings, write_setting
 from pipeline.trial.user_world import UserWorld
 
 
@@ -41,6 +43,54 @@ def test_a_library_that_a_loop_imports_itself_is_as_fresh_for_the_next_one(
         assert read_torch() == ("float32", (False, False))
     with first.entered():
         assert read_torch() == ("float64", (True, True))
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("keras.floatx", lambda: keras.config.set_floatx("float64")),
+        ("keras.image_data_format", lambda: keras.config.set_image_data_format("channels_first")),
+        ("sklearn.config", lambda: sklearn.set_config(assume_finite=True)),
+    ],
+)
+def test_what_a_library_begins_with_is_known_without_having_seen_it(
+    name: str, change: Callable[[], None]
+) -> None:
+    """It is what the trial after that needs which was the first to import it."""
+    fresh = dict(read_settings())[name]
+    change()
+    assert dict(read_settings())[name] != fresh
+    write_setting(name, None)
+    assert dict(read_settings())[name] == fresh
+
+
+@pytest.mark.parametrize(("variable", "begins"), [(None, False), ("1", True)])
+def test_jax_begins_as_the_environment_says(
+    variable: str | None, begins: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(sys.modules, "jax", raising=False)
+    monkeypatch.delenv("JAX_DEFAULT_MATMUL_PRECISION", raising=False)
+    monkeypatch.delenv("JAX_ENABLE_X64", raising=False)
+    if variable:
+        monkeypatch.setenv("JAX_ENABLE_X64", variable)
+    first, second = UserWorld(), UserWorld()
+    with first.entered():
+        sys.modules["jax"] = make_jax(begins)
+        sys.modules["jax"].config.update("jax_enable_x64", not begins)
+        sys.modules["jax"].config.update("jax_default_matmul_precision", "bfloat16")
+    with second.entered():
+        read = dict(read_settings())
+        assert (read["jax_enable_x64"], read["jax_default_matmul_precision"]) == (begins, None)
+    with first.entered():
+        assert dict(read_settings())["jax_enable_x64"] is not begins
+
+
+def make_jax(begins: bool) -> Any:
+    """Make what has JAX's settings by name; it is not installed everywhere."""
+    config = SimpleNamespace(jax_enable_x64=begins, jax_default_matmul_precision=None)
+    config.update = lambda name, value: setattr(config, name, value)
+    rules = SimpleNamespace(bool_env=lambda name, default: os.environ.get(name, str(int(default))) == "1")
+    return SimpleNamespace(config=config, _src=SimpleNamespace(config=rules))
 
 
 def read_torch() -> tuple[Any, ...]:
