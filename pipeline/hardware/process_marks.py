@@ -9,6 +9,7 @@ orphans instead where the system can: then all that its trials have started lies
 
 import ctypes
 import os
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
@@ -25,6 +26,8 @@ MARKS = "FULCRUM_STARTED_BY"
 OWNER_PREFIX = "owner-"
 ENDS_BY_ITSELF = "resource_tracker"
 """In the command line of Python's own helper, and of joblib's, which tidies up once its process has ended."""
+START_SECONDS = 1.0
+"""For which a process may have neither words nor environment."""
 SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER of prctl(2), since Linux 3.4
 _adopting = set[int]()
 """The id of this process where it adopts orphans; a copy that is forked off has another one."""
@@ -106,10 +109,22 @@ def _kill(is_meant: Callable[[psutil.Process], bool], among: Iterable[psutil.Pro
     has_killed = False
     for process in psutil.process_iter() if among is None else among:
         with suppress(psutil.Error, OSError):
+            _wait_for_words(process)
             if is_meant(process) and ENDS_BY_ITSELF not in " ".join(process.cmdline()):
                 process.kill()
                 has_killed = True
     return has_killed
+
+
+def _wait_for_words(process: psutil.Process) -> None:
+    """Wait until a process that becomes another program has its words and its environment.
+
+    For an instant it has neither, when whoever started it goes on already: it would be taken for another's.
+    Kernel threads have no words either, but no program.
+    """
+    deadline = time.monotonic() + START_SECONDS
+    while not process.cmdline() and process.exe() and time.monotonic() < deadline:
+        time.sleep(0.001)
 
 
 def _list_below() -> Iterator[psutil.Process]:

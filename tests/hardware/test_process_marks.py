@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 
 import pytest
 
@@ -73,6 +74,40 @@ def test_what_this_process_has_started_is_killed_save_a_helper_that_ends_by_itse
     assert child.wait(60) == -9
     assert helper.poll() is None
     helper.communicate()
+
+
+def test_one_that_has_just_been_started_has_its_marks_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Linux lets go of the parent before the words of the new program can be read."""
+    started = Starting(program="/bin/sleep", blank_looks=3)
+    tracker = Starting(program="/bin/sh", blank_looks=2, words=["python", "-c", "resource_tracker"])
+    thread = Starting(program="", blank_looks=10**9)
+    monkeypatch.setattr(process_marks, "_list_below", lambda: [thread, tracker, started])
+    monkeypatch.setattr(process_marks, "_adopting", {os.getpid()})
+    assert kill_marked("inner-4711")
+    assert (started.killed, tracker.killed, thread.killed) == (True, False, False)
+
+
+@dataclass
+class Starting:
+    """A process that has neither words nor environment the first times that they are looked at."""
+
+    program: str
+    blank_looks: int
+    words: list[str] = field(default_factory=lambda: ["sleep", "600"])
+    killed: bool = False
+
+    def exe(self) -> str:
+        return self.program
+
+    def cmdline(self) -> list[str]:
+        self.blank_looks -= 1
+        return self.words if self.blank_looks < 0 else []
+
+    def environ(self) -> dict[str, str]:
+        return {MARKS: "inner-4711"} if self.blank_looks < 0 else {}
+
+    def kill(self) -> None:
+        self.killed = True
 
 
 def test_a_command_that_ends_kills_what_it_has_marked() -> None:
