@@ -36,7 +36,7 @@ def test_a_library_that_a_loop_imports_itself_is_as_fresh_for_the_next_one(
     monkeypatch.delitem(sys.modules, "torch", raising=False)
     first, second = UserWorld(), UserWorld()
     with first.entered():
-        sys.modules["torch"] = make_torch()
+        monkeypatch.setitem(sys.modules, "torch", make_torch())
         sys.modules["torch"].set_default_dtype("float64")
         sys.modules["torch"].use_deterministic_algorithms(True, warn_only=True)
     with second.entered():
@@ -75,7 +75,7 @@ def test_jax_begins_as_the_environment_says(
         monkeypatch.setenv("JAX_ENABLE_X64", variable)
     first, second = UserWorld(), UserWorld()
     with first.entered():
-        sys.modules["jax"] = make_jax(begins)
+        monkeypatch.setitem(sys.modules, "jax", make_jax(begins))
         sys.modules["jax"].config.update("jax_enable_x64", not begins)
         sys.modules["jax"].config.update("jax_default_matmul_precision", "bfloat16")
     with second.entered():
