@@ -27,7 +27,7 @@ OWNER_PREFIX = "owner-"
 ENDS_BY_ITSELF = "resource_tracker"
 """In the command line of Python's own helper, and of joblib's, which tidies up once its process has ended."""
 START_SECONDS = 1.0
-"""For which a process may have neither words nor environment."""
+"""For which processes may have neither words nor environment, all together."""
 SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER of prctl(2), since Linux 3.4
 _adopting = set[int]()
 """The id of this process where it adopts orphans; a copy that is forked off has another one."""
@@ -106,25 +106,25 @@ def _has_mark(is_meant: Callable[[str], bool]) -> Callable[[psutil.Process], boo
 
 def _kill(is_meant: Callable[[psutil.Process], bool], among: Iterable[psutil.Process] | None = None) -> bool:
     """End processes; return whether there were any. `among`: whom to look at; None: at all."""
-    has_killed = False
+    has_killed, deadline = False, time.monotonic() + START_SECONDS
     for process in psutil.process_iter() if among is None else among:
         with suppress(psutil.Error, OSError):
-            _wait_for_words(process)
-            if is_meant(process) and ENDS_BY_ITSELF not in " ".join(process.cmdline()):
+            words = _wait_for_words(process, deadline)
+            if ENDS_BY_ITSELF not in " ".join(words) and is_meant(process):
                 process.kill()
                 has_killed = True
     return has_killed
 
 
-def _wait_for_words(process: psutil.Process) -> None:
-    """Wait until a process that becomes another program has its words and its environment.
+def _wait_for_words(process: psutil.Process, deadline: float) -> list[str]:
+    """Return the words of a process, once one that becomes another program has them and its environment.
 
     For an instant it has neither, when whoever started it goes on already: it would be taken for another's.
     Kernel threads have no words either, but no program.
     """
-    deadline = time.monotonic() + START_SECONDS
-    while not process.cmdline() and process.exe() and time.monotonic() < deadline:
+    while not (words := process.cmdline()) and process.exe() and time.monotonic() < deadline:
         time.sleep(0.001)
+    return words
 
 
 def _list_below() -> Iterator[psutil.Process]:

@@ -55,11 +55,7 @@ def confirm(sweep: Sweep) -> None:
         for point in sweep.results.representatives
         for seed in _choose_seeds(sweep, point)
     }
-    ended = {
-        (point.trial.number, point.epoch, seed)
-        for point in points.values()
-        for seed in (*(point.confirmation.seeds if point.confirmation else ()), *point.failed_seeds)
-    }
+    ended = {(point.trial.number, point.epoch, seed) for point in points.values() for seed in point.new_seeds}
     if left := points.keys() - ended:
         sweep.observer.begin_phase(CONFIRMING, len(left))
     queue = sweep.store.task_queue()

@@ -169,7 +169,11 @@ class FrontierPoint:
         """Return the new seeds that failed: its estimate is of those alone that did not."""
         return self.trial.failed_seeds.get(self.epoch, ())
 
+    @property
+    def new_seeds(self) -> tuple[int, ...]:
+        """Return all new seeds that have ended, those that failed at the end."""
+        return (*(self.confirmation.seeds if self.confirmation else ()), *self.failed_seeds)
+
     def count_failed(self) -> str:
         """Count the new seeds that failed: `1 of 2`."""
-        failed = len(self.failed_seeds)
-        return f"{failed} of {failed + (len(self.confirmation.seeds) if self.confirmation else 0)}"
+        return f"{len(self.failed_seeds)} of {len(self.new_seeds)}"

@@ -29,8 +29,9 @@ WITHOUT_EFFECT = {
 DATA_OF_TRAINING = ("data.fraction",)
 """Keys of data that say how a trial uses it, and not which data it is."""
 
-EPOCHS, SEED = "train.epochs", "train.seed"
+EPOCHS = "train.epochs"
 """The key that says how long a trial trains; a study may choose it after the trial has begun."""
+SEED = "train.seed"
 
 
 class Overrides(tuple[str, ...]):

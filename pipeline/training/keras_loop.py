@@ -220,9 +220,10 @@ class KerasLoop:
     def score(self) -> tuple[float, float]:
         labels = self._unseen_labels
         portions = device_data.split_rows(len(labels), get_widest_output(self._model))
-        before = self.get_state()
+        before = [(variable, variable.numpy()) for variable in self._model.non_trainable_variables]
         score = device_data.finish_score(map(self._score_rows, portions), labels, self._settings.measure.name)
-        self.restore(before)  # an LSTM with dropout draws masks also where it drops nothing
+        for variable, value in before:  # an LSTM with dropout draws masks also where it drops nothing
+            variable.assign(value)
         return score
 
     def _score_rows(self, rows: slice) -> Scores:

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 
@@ -24,21 +25,18 @@ class LibrarySetting:
     get_fresh: Callable[[Any], Any]
 
 
-def _of_jax(name: str, default: object = False) -> LibrarySetting:
-    variable = name.upper()
+def _of_jax(name: str, get_fresh: Callable[[Any], Any]) -> LibrarySetting:
     return LibrarySetting(
         "jax",
         lambda jax: getattr(jax.config, name),
         lambda jax, value: jax.config.update(name, value),
-        lambda jax: (
-            default
-            if variable not in os.environ
-            # By the rules of JAX for what it takes for true; a text is taken as it is.
-            else jax._src.config.bool_env(variable, False)
-            if default is False
-            else os.environ[variable]
-        ),
+        get_fresh,
     )
+
+
+def _read_flag(variable: str, jax: Any) -> bool:
+    """Read a variable of the environment by the rules of JAX for what it takes for true."""
+    return bool(jax._src.config.bool_env(variable, False))
 
 
 def _of_keras(name: str, default: str) -> LibrarySetting:
@@ -59,7 +57,7 @@ def _of_cudnn(name: str) -> LibrarySetting:
     )
 
 
-_JAX = ("jax_enable_x64", "jax_debug_nans", "jax_disable_jit")
+_JAX_FLAGS = ("jax_enable_x64", "jax_debug_nans", "jax_disable_jit")
 SETTINGS = {
     "torch.default_dtype": LibrarySetting(
         "torch",
@@ -89,8 +87,10 @@ SETTINGS = {
         lambda _: True,
     ),
     **{f"torch.backends.cudnn.{name}": _of_cudnn(name) for name in ("benchmark", "deterministic")},
-    **{name: _of_jax(name) for name in _JAX},
-    "jax_default_matmul_precision": _of_jax("jax_default_matmul_precision", default=None),
+    **{name: _of_jax(name, partial(_read_flag, name.upper())) for name in _JAX_FLAGS},
+    "jax_default_matmul_precision": _of_jax(
+        "jax_default_matmul_precision", lambda _: os.environ.get("JAX_DEFAULT_MATMUL_PRECISION")
+    ),
     # Not by `dtype_policy`, which settles it by `floatx` where it is not set yet.
     "keras.dtype_policy": LibrarySetting(
         "keras.src.backend.common.global_state",

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pipeline.formatting import format_count, format_duration
 from pipeline.search.ends.standstill import MODELS, PICTURES
 from pipeline.search.results import Results
-from pipeline.search.study_trial import FrontierPoint
 from pipeline.settings.measuring import Price
 
 MODEL_SECONDS, PICTURE_SECONDS = 2.0, 6.0
@@ -107,7 +106,7 @@ class SweepProgress:
             fresh = results.paid_seconds - self._paid_at_start
             rate = (time.monotonic() - self._started) / fresh if fresh > 0 else 1.0
             seconds += rate * sum(
-                member.estimate.device_seconds * max(0, self._seeds - _count_seeds(member))
+                member.estimate.device_seconds * max(0, self._seeds - len(member.new_seeds))
                 for member in results.representatives
             )
         return seconds
@@ -115,7 +114,3 @@ class SweepProgress:
     def _count_done(self) -> tuple[int, float]:
         """Return how many trials have ended in all, and what they have spent in device-seconds."""
         return (len(self._results.trials), self._results.paid_seconds) if self._results else (0, 0.0)
-
-
-def _count_seeds(member: FrontierPoint) -> int:
-    return len(member.failed_seeds) + (len(member.confirmation.seeds) if member.confirmation else 0)

@@ -51,17 +51,16 @@ def make_ball_tensors(
     if settings.train.adversarial is Adversarial.none:
         return None
     ball = make_ball(prepared, settings.train.adversarial_epsilon, ADVERSARIAL_KEY)
-    arrays, pieces = (
-        [np.asarray(array, np.float64) for array in (ball.radius, ball.low, ball.high)],
-        ball.pieces,
-    )
+    radius, low, high = (np.asarray(array, np.float64) for array in (ball.radius, ball.low, ball.high))
+    pieces = ball.pieces
     if scaling is not None:
         mean, std = (np.asarray(array, np.float64) for array in (scaling.mean, scaling.std))
-        flat = [arrays[0] / std, *((end - mean) / std for end in arrays[1:])]
-        arrays = [array.reshape(-1) if array.ndim else array for array in flat]
+        scaled = radius / std, (low - mean) / std, (high - mean) / std
+        radius, low, high = (array.reshape(-1) if array.ndim else array for array in scaled)
         pieces = scale_pieces(pieces, scaling) if pieces else None
-    radius, low, high = (tf.constant(array, kind) for array in arrays)
-    return BallTensors(radius, low, high, to_tensors(pieces, kind))
+    return BallTensors(
+        tf.constant(radius, kind), tf.constant(low, kind), tf.constant(high, kind), to_tensors(pieces, kind)
+    )
 
 
 def check_adversarial(settings: Settings, prepared: Prepared) -> None:

@@ -8,6 +8,7 @@ Ghazi, Kamath, Kumar and Manurangsi 2022, arXiv 2207.04380), whose steps are con
 less where an epsilon is worth something; it is rounded up to a grid, which tells where losses are tiny.
 """
 
+import decimal
 import logging
 import math
 from collections.abc import Callable
@@ -48,7 +49,7 @@ class PrivacySpent:
     def describe(self) -> str:
         """Return it in a line; a promise is rounded to what it surely keeps."""
         return (
-            f"epsilon {_round_up(self.epsilon):g} for delta {self.delta:g}: "
+            f"epsilon {_round(self.epsilon, 3, decimal.ROUND_CEILING):g} for delta {self.delta:g}: "
             f"{format_count(self.steps, 'step')} with {100 * self.chance:.3g}% of the rows, "
             f"noise {self.noise_multiplier:.4g}, "
             f"clip norm {self.clip_norm:g}, {FROM_SEED if self.repeatable else FROM_SECRET}"
@@ -86,7 +87,7 @@ def open_account(settings: Settings, rows: int) -> PrivacyAccount | None:
     if privacy.delta * rows >= 1:
         raise BadSetting(
             f"privacy.delta must be below 1/{rows} (training rows), got {privacy.delta:g}; "
-            f"set privacy.delta={_round_down(0.1 / rows):g}"
+            f"set privacy.delta={_round(0.1 / rows, 1, decimal.ROUND_FLOOR):g}"
         )
     steps, chance = rows // batch, batch / rows
     noise = _choose_noise(privacy, chance, steps * settings.train.epochs)
@@ -213,15 +214,6 @@ def _import_accountant() -> tuple[Any, Callable[[], Any]]:
     return dp_event, RdpAccountant
 
 
-def _round_up(value: float) -> float:
-    """Return a value with three significant digits, not below it."""
-    nearest = float(f"{value:.3g}")
-    if nearest >= value:
-        return nearest
-    return float(f"{nearest + 10.0 ** (math.floor(math.log10(value)) - 2):.3g}")
-
-
-def _round_down(value: float) -> float:
-    """Return a value with one significant digit, not above it."""
-    digit = 10.0 ** math.floor(math.log10(value))
-    return math.floor(value / digit) * digit
+def _round(value: float, digits: int, rounding: str) -> float:
+    """Return a value with so many significant digits; `rounding`: as `decimal` calls the direction."""
+    return float(decimal.Context(prec=digits, rounding=rounding).create_decimal(repr(value)))

@@ -297,14 +297,20 @@ def test_a_point_that_the_test_split_contradicts_is_no_answer(ask: Ask, json_too
     )
 
 
+CHEAP, DEAR = [[1, 0.1, 0.955]], [[1, 0.9, 0.98]]
+
+
+def write_two_points(folder: Path) -> tuple[str, StudyStore]:
+    address = f"sqlite:///{folder / 'studies.db'}"
+    return address, write_study(address, "two", outcome(64, curve=CHEAP), outcome(512, curve=DEAR))
+
+
 def test_a_dearer_point_that_the_test_split_bears_out_is_not_said_to_be_none(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    address = f"sqlite:///{tmp_path / 'studies.db'}"
-    curves = {64: [[1, 0.1, 0.955]], 512: [[1, 0.9, 0.98]]}
-    store = write_study(address, "two", *(outcome(width, curve=curve) for width, curve in curves.items()))
-    confirm(store, 0, curves[64], [0.955], 0.93)
-    confirm(store, 1, curves[512], [0.98], 0.98)
+    address, store = write_two_points(tmp_path)
+    confirm(store, 0, CHEAP, [0.955], 0.93)
+    confirm(store, 1, DEAR, [0.98], 0.98)
     assert main(["frontier", "--at-least", "95%", f"search.storage={address}"]) == 1
     said = capsys.readouterr().err
     assert said.startswith("error: the cheapest point that reaches 95.00% by validation")
@@ -314,11 +320,9 @@ def test_a_dearer_point_that_the_test_split_bears_out_is_not_said_to_be_none(
 def test_a_point_of_which_a_new_seed_failed_says_so(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    address = f"sqlite:///{tmp_path / 'studies.db'}"
-    curves = {64: [[1, 0.1, 0.955]], 512: [[1, 0.9, 0.98]]}
-    store = write_study(address, "two", *(outcome(width, curve=curve) for width, curve in curves.items()))
-    confirm(store, 0, curves[64], [0.955, 0.5], 0.955, fails=1)
-    confirm(store, 1, curves[512], [0.98, 0.98], 0.98)
+    address, store = write_two_points(tmp_path)
+    confirm(store, 0, CHEAP, [0.955, 0.5], 0.955, fails=1)
+    confirm(store, 1, DEAR, [0.98, 0.98], 0.98)
     assert main(["frontier", "--at-least", "90%", f"search.storage={address}"]) == 0
     said = capsys.readouterr().out.splitlines()
     assert said[0].startswith("95.50%")
