@@ -113,7 +113,8 @@ def _launch(sweep: Sweep, row: FrozenTrial, point: FrontierPoint) -> None:
 def _compose_point(sweep: Sweep, point: FrontierPoint, *more: str) -> CommandLine:
     """Return the settings that train to exactly this point's state, with `more` words."""
     row = next(row for row in sweep.store.trials() if row.number == point.trial.number)
-    return sweep.spec.compose(sweep.spec.get_words_of(row).with_(*more, f"{EPOCHS}={point.epoch}"))
+    epochs = () if point.trial.ends_at(point.epoch) else (f"{EPOCHS}={point.epoch}",)
+    return sweep.spec.compose(sweep.spec.get_words_of(row).with_(*more, *epochs))
 
 
 def plan_point(sweep: Sweep, point: FrontierPoint) -> PointTraining:

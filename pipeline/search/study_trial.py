@@ -106,9 +106,16 @@ class StudyTrial:
             return ()
         return self.curve if self.fair_midway else self.curve[-1:]
 
+    def ends_at(self, epoch: int) -> bool:
+        """Return whether its own words end at this epoch, also where they ask for more and patience ran out.
+
+        With fewer epochs, a rate that falls until the last or the noise of an epsilon would be other ones.
+        """
+        return epoch == len(self.curve) and self.state == "complete"
+
     def write_command(self, epoch: int) -> str:
         """Write the command line that trains to exactly the state after `epoch` epochs."""
-        if epoch == len(self.curve) and self.state == "complete":
+        if self.ends_at(epoch):
             return self.command
         words = Overrides(shlex.split(self.command)).without(EPOCHS)
         return shlex.join([*words, f"{EPOCHS}={epoch}"])

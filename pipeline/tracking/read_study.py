@@ -4,8 +4,7 @@ import json
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from mlflow import MlflowClient
 from mlflow.entities import Run
@@ -26,6 +25,7 @@ from pipeline.tracking.mlflow_runs import quote, search_runs
 from pipeline.tracking.runs.command_record import read_overrides
 from pipeline.tracking.study_view import counts_as_ended
 
+T = TypeVar("T")
 COSTS, PAID = ("gpu_seconds", "cpu_seconds"), "paid_device_seconds"
 CONFIRM = "confirm"
 
@@ -84,10 +84,7 @@ def read_results(client: MlflowClient, experiment: str, study: str | None = None
         if run.data.tags["trial_state"] == "failed"
     )
     study_trials = tuple(
-        replace(
-            _read_trial(client, run, values, confirmations, (further, measure)),
-            failed_seeds=failed.get(int(run.data.tags["trial"]), {}),
-        )
+        _read_trial(client, run, values, (confirmations, failed), (further, measure))
         for run, values in zip(trials, params, strict=True)
     )
     return Results(
@@ -135,11 +132,13 @@ def _read_trial(
     client: MlflowClient,
     run: Run,
     params: dict[str, object],
-    confirmations: Mapping[int, dict[int, Confirmation]],
+    new_seeds: Sequence[Mapping[int, Mapping[int, Any]]],
     kinds: tuple[Sequence[ObjectiveKind], Measure],
 ) -> StudyTrial:
+    """Read a trial. `new_seeds`: what they reached, and those that failed, by trial and epochs."""
     tags, metrics, number = run.data.tags, run.data.metrics, int(run.data.tags["trial"])
     curve = read_curve(client, run, *kinds)
+    confirmations, failed = (_clip_epochs(by_trial.get(number, {}), len(curve)) for by_trial in new_seeds)
     return StudyTrial(
         number=number,
         run_id=str(run.info.run_id),
@@ -151,8 +150,14 @@ def _read_trial(
         reason=tags.get("reason", ""),
         paid_seconds=metrics.get(PAID, curve[-1].device_seconds if curve else 0.0),
         device=tags.get("device", ""),
-        confirmations=confirmations.get(number, {}),
+        confirmations=confirmations,
+        failed_seeds=failed,
     )
+
+
+def _clip_epochs(by_epochs: Mapping[int, T], count: int) -> dict[int, T]:
+    """Return by epoch what is told by the epochs of commands: one that ran out of patience asked for more."""
+    return {min(epochs, count): value for epochs, value in by_epochs.items()}
 
 
 def read_curve(

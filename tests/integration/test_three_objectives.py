@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import mlflow
 import pytest
 from mlflow import MlflowClient
 
@@ -50,6 +51,37 @@ def test_a_sweep_over_three_objectives(capsys: pytest.CaptureFixture[str]) -> No
     assert {member["parameters"] for member in told["frontier"]} <= {610}
     assert main(["sweep", *WORDS]) == 2
     assert "was begun with objectives ['accuracy', 'cost', 'parameters']" in capsys.readouterr().err
+
+
+PRIVATE = "privacy=dp_sgd privacy.epsilon=8 privacy.delta=1e-4 train.epochs=12 train.patience=1"
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("_place")
+def test_the_kept_model_of_a_point_that_ran_out_of_patience_is_that_of_its_command(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The noise of an epsilon is solved for all epochs; of fewer, it would be another training."""
+    search = (
+        "search=smoke search.study=patient search.trials=1 search.confirm=1 search.space=[] search.when={}"
+    )
+    words = f"{search} {PRIVATE} device=cpu model.hidden=16,32 optimizer=sgd optimizer.learning_rate=0.5"
+    assert main(["sweep", *words.split()]) == 0
+    results = trial_rows.read_results(StudyStore(addresses.make_study_address(), "patient"), "digits")
+    (member,) = results.frontier
+    assert 1 < member.epoch < 12
+    client = mlflow_store.open_store()
+    spent = [metric.value for metric in client.get_metric_history(str(member.trial.run_id), "epsilon")]
+    about = mlflow.models.get_model_info("models:/patient@best").metadata["privacy"]
+    assert about["epsilon"] == pytest.approx(spent[member.epoch - 1])
+    assert about["epsilon"] < 7  # 8 are what twelve epochs spend
+    capsys.readouterr()
+    assert main(["evaluate", "trained=models:/patient@best"]) == 0
+    assert f"{100 * member.point.accuracy:.2f}% validation" in capsys.readouterr().out
+    (read,) = read_study.read_results(client, "fulcrum", "patient").frontier
+    assert read.confirmation is not None
+    assert member.confirmation is not None
+    assert read.confirmation.accuracies == member.confirmation.accuracies
 
 
 def _check_records(client: MlflowClient, results: Results) -> None:

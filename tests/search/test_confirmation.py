@@ -1,6 +1,7 @@
 """The points of a frontier are trained again: with new seeds, or to the same weights."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from pipeline.training.train import train
 from pipeline.trial import network
 from pipeline.trial.network import train_to_end
 from tests.support import tiny
-from tests.support.sweeps import SPACE, Pool, Scene, complete, states
+from tests.support.sweeps import SPACE, Pool, Scene, complete, curve_of, states
 
 
 def confirmations(made: Scene) -> dict[tuple[int, int], tuple[int, ...]]:
@@ -178,3 +179,23 @@ def test_it_goes_on_from_the_checkpoint_of_its_trial(searched: Scene, saved_epoc
     left = checkpoints.load(path)
     assert left is not None
     assert len(left.curve.epochs) == max(2, saved_epochs)
+
+
+def run_out_of_patience(job: Job) -> TrialOutcome:
+    """Return the outcome of a trial that has ended after the second of its epochs."""
+    curve = curve_of(job)
+    two = replace(curve, epochs=curve.epochs[:2])
+    return replace(complete(job), curve=two, chosen_epoch=two.last)
+
+
+def test_a_point_that_ran_out_of_patience_is_trained_by_its_own_words(scene: Callable[..., Scene]) -> None:
+    """A rate that falls until the last of two epochs is another one, and so is the noise of an epsilon."""
+    cosine = SearchSpace((*SPACE.dimensions, Dimension(key="schedule", choices=("cosine",))))
+    pool = Pool(work=run_out_of_patience)
+    made = scene("search.trials=1", "search.confirm=1", space=cosine, pool=pool)
+    made.sweep.run()
+    (point,) = made.sweep.results.frontier
+    assert (point.epoch, plan_point(made.sweep, point).settings.train.epochs) == (2, 3)
+    confirm(made.sweep)
+    assert [job.settings.train.epochs for job in made.pool.started] == [3, 3]
+    assert confirmations(made) == {(0, 2): (1,)}

@@ -35,6 +35,9 @@ def experiment(ground: dict[str, str]) -> str:
             patch.setenv(key, value)
         client = mlflow_store.open_store()
         planted(client, Results(study="older", data="digits", trials=(ADAM,)), "recorded")
+        planted(client, Results(study="patient", data="digits", trials=(SGD,)), "patient")
+        confirm(client, "patient", seed=1, accuracy=0.58, state="complete", epochs=20)
+        confirm(client, "patient", seed=3, accuracy=0.10, state="failed", epochs=20)
         planted(client, STUDY, "recorded")
         confirm(client, STUDY.study, seed=1, accuracy=0.58, state="complete")
         confirm(client, STUDY.study, seed=2, accuracy=0.60, state="complete")
@@ -42,16 +45,18 @@ def experiment(ground: dict[str, str]) -> str:
     return "recorded"
 
 
-def confirm(client: MlflowClient, study: str, seed: int, accuracy: float, state: str) -> None:
-    """Trial 0, epoch 2, trained again."""
+def confirm(
+    client: MlflowClient, study: str, seed: int, accuracy: float, state: str, epochs: int = 2
+) -> None:
+    """Trial 0, epoch 2, trained again; `epochs`: of its command."""
     tags = {"study": study, "trial": "0", "role": "confirm", "trial_state": state}
-    where = mlflow_store.find_or_create_experiment(client, "recorded")
+    where = mlflow_store.find_or_create_experiment(client, "patient" if study == "patient" else "recorded")
     run = client.create_run(where, tags=tags).info.run_id
     values = {"accuracy": accuracy, "evaluate/test_accuracy": accuracy - 0.01, METRIC: 2.1}
     client.log_batch(
         run,
         metrics=[Metric(key, value, 0, 2) for key, value in values.items()],
-        params=[Param("train.epochs", "2"), Param("train.seed", str(seed))],
+        params=[Param("train.epochs", str(epochs)), Param("train.seed", str(seed))],
     )
     client.set_terminated(run)
 
@@ -107,6 +112,13 @@ def test_confirmations_come_back(experiment: str) -> None:
     assert (epoch, new.seeds, new.accuracies) == (2, (1, 2), (0.58, 0.60))
     assert math.isclose(new.test_accuracy, 0.58)
     assert found.trials[0].failed_seeds == {2: (3,)}
+
+
+@pytest.mark.usefixtures("experiment")
+def test_confirmations_of_a_trial_that_ran_out_of_patience_are_of_its_end() -> None:
+    (trial,) = read_study.read_results(mlflow_store.open_store(), "patient").trials
+    assert {epoch: new.seeds for epoch, new in trial.confirmations.items()} == {2: (1,)}
+    assert trial.failed_seeds == {2: (3,)}
 
 
 def test_a_state_comes_back_with_the_accuracy_of_the_weights_that_are_kept(experiment: str) -> None:

@@ -3,10 +3,8 @@
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from pipeline.errors import FulcrumError
-from pipeline.search.confirmation import PointTraining, train_loop_point
+from pipeline.search.confirmation import PointTraining, TrainedPoint, train_loop_point
 from pipeline.settings.measuring import Membership
 from pipeline.tracking import mlflow_store, model_artifact
 from pipeline.tracking.registry.names import MEMBER
@@ -22,7 +20,7 @@ if TYPE_CHECKING:  # a study of a user's own loop needs no TensorFlow
 
 def log_point(
     point: PointTraining,
-    weights: list[np.ndarray],
+    trained: TrainedPoint,
     study: str,
     run_id: str,
     name: str,
@@ -30,7 +28,7 @@ def log_point(
 ) -> str | None:
     """Log the model of a point into a run and return the version of the study's model: for a worker.
 
-    `weights`: of `train_point`; `name`: of the point, which model and version are tagged with;
+    `trained`: of `train_point`; `name`: of the point, which model and version are tagged with;
     `about`: what its card says of it.
     """
     client = mlflow_store.open_store()
@@ -40,9 +38,9 @@ def log_point(
     from pipeline.trial.network import load_prepared
 
     prepared = load_prepared(point.settings)
-    model = keras_models.build_model(point.settings, prepared, weights)
+    model = keras_models.build_model(point.settings, prepared, trained.weights)
     settings = point.settings
-    spent = sum_up(settings, len(prepared.train), settings.train.epochs)
+    spent = sum_up(settings, len(prepared.train), trained.last.number)
     tags = {MEMBER: name}
     evaluation = _evaluate_point(model, prepared, settings) if about.is_confirmed else None
     card = model_cards.make_point_card(client, run_id, about, prepared, evaluation, spent)

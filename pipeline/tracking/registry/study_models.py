@@ -152,8 +152,7 @@ def _log_member(task: "Sweep", record: "StudyRecorder", member: FrontierPoint, r
         return task.dispatcher.call(log_loop_point, point, record.study, run_id, member.name, about)
     trained = task.dispatcher.call(train_point, point)
     about = replace(about, spent=list_spent(trained.last, record.cost_metric, point.settings.price))
-    weights = trained.weights
-    return task.dispatcher.call_here(log_point, point, weights, record.study, run_id, member.name, about)
+    return task.dispatcher.call_here(log_point, point, trained, record.study, run_id, member.name, about)
 
 
 def _remove_half(record: "StudyRecorder", run_id: str, name: str, is_new: bool) -> None:
