@@ -21,12 +21,23 @@ from pipeline.data.quality.columns import (
     measure_training,
     pick_rows,
 )
-from pipeline.data.quality.drift import FEW_ROWS, ColumnDrift, DriftCounter
-from pipeline.data.quality.label_errors import MODEL_OF_WORDS, MODELS, LabelSuspects, cross_fit, list_suspects
+from pipeline.data.quality.drift import ColumnDrift, DriftCounter
+from pipeline.data.quality.label_errors import (
+    MODEL_OF_WORDS,
+    MODELS,
+    MOST_CLASSES,
+    NEEDED_ROWS,
+    LabelSuspects,
+    cross_fit,
+    knows_enough,
+    list_suspects,
+)
+from pipeline.data.quality.leaks import NO_CLASSES, explain_no_leaks, find_telling
+from pipeline.data.quality.report import LABELS as WRONG
 from pipeline.data.quality.report import (
+    LEAKS,
     QualityReport,
     SplitDrift,
-    TellingColumn,
     decode_quality,
     encode_quality,
 )
@@ -42,9 +53,6 @@ MOST_FEATURES, MOST_MIXED = 256, 2048
 """Columns of numbers that a linear model has, and that are mixed into these."""
 SMALL_SIDE = 16
 """Of images as a linear model sees them."""
-FINE_BINS = 64
-TELLING, USUAL = 0.98, 0.9
-"""Share of validation rows of which one column tells the class; more are of one class anyway."""
 
 
 def look_through(prepared: Prepared) -> QualityReport:
@@ -75,6 +83,9 @@ def check_quality(
     columns[TRAIN] = measure_training(train, measured[TRAIN], front)
     spreads = fit_spreads(columns[TRAIN])
     counts = np.bincount(np.asarray(train.labels), minlength=len(classes)) if classes else None
+    labels = {name: np.asarray(splits[name].labels)[rows[name]] for name in (TRAIN, "validation")}
+    no_leaks = explain_no_leaks(labels["validation"], len(spreads) if by_column else 0, bool(classes))
+    suspects, no_suspects, rare = _find_suspects(train, classes, front)
     return QualityReport(
         rows={name: len(numbers) for name, numbers in rows.items()},
         smallest=None if counts is None else (classes[counts.argmin()], int(counts.min())),
@@ -89,9 +100,10 @@ def check_quality(
             )
             for name in OTHERS
         ),
-        telling=_find_telling(spreads, columns, splits, rows) if classes and by_column else (),
-        suspects=_find_suspects(train, classes, front) if classes else None,
-        left_out=tuple(_list_left_out(splits, rows)),
+        telling=() if no_leaks else find_telling(spreads, columns, labels),
+        suspects=suspects,
+        left_out=(*_list_left_out(splits, rows), *rare),
+        not_asked={name: why for name, why in ((LEAKS, no_leaks), (WRONG, no_suspects)) if why},
     )
 
 
@@ -119,57 +131,30 @@ def _compare_labels(
     return drift
 
 
-# ---- leaks --------------------------------------------------------------------------------------------
-
-
-def _find_telling(
-    spreads: Sequence[ColumnSpread],
-    columns: Mapping[str, Mapping[str, np.ndarray]],
-    splits: Mapping[str, Split],
-    rows: Mapping[str, np.ndarray],
-) -> tuple[TellingColumn, ...]:
-    """Find columns whose bins, by the training rows, tell nearly always the class of validation rows."""
-    train, validation = (np.asarray(splits[name].labels)[rows[name]] for name in (TRAIN, "validation"))
-    if len(spreads) < 2 or len(validation) < FEW_ROWS:
-        return ()
-    if np.bincount(validation).max() > USUAL * len(validation):
-        return ()
-    telling = []
-    for spread in spreads:
-        bins, asked = _make_fine_bins(spread, columns[TRAIN][spread.name], columns["validation"][spread.name])
-        counts = np.zeros((max(bins.max(), asked.max()) + 1, int(train.max()) + 1), np.int64)
-        np.add.at(counts, (bins, train), 1)
-        guesses = counts.argmax(axis=1)[asked]
-        accuracy = float((guesses == validation).mean())
-        if accuracy >= TELLING:
-            telling.append(TellingColumn(spread.name, accuracy))
-    return tuple(sorted(telling, key=lambda column: -column.accuracy))
-
-
-def _make_fine_bins(
-    spread: ColumnSpread, train: np.ndarray, validation: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the bin of each training and validation row, in `FINE_BINS` of numbers; empty cells are one."""
-    if spread.words is not None:
-        return spread.find_bins(train), spread.find_bins(validation)
-    edges = np.unique(np.quantile(train[np.isfinite(train)], np.linspace(0, 1, FINE_BINS + 1)[1:-1]))
-    both = [np.searchsorted(edges, values) for values in (train, validation)]
-    for places, values in zip(both, (train, validation), strict=True):
-        places[np.isnan(values)] = len(edges) + 1
-    return both[0], both[1]
-
-
 # ---- labels -------------------------------------------------------------------------------------------
 
 
-def _find_suspects(train: Split, classes: tuple[str, ...], front: FrontEnd | None) -> LabelSuspects | None:
+def _find_suspects(
+    train: Split, classes: tuple[str, ...], front: FrontEnd | None
+) -> tuple[LabelSuspects | None, str, Sequence[str]]:
+    """Return the labels that look wrong, why none were looked for, and which rows were left out of it."""
+    if not classes:
+        return None, NO_CLASSES, ()
+    if len(classes) > MOST_CLASSES:
+        return None, f"there are more than {MOST_CLASSES} classes", ()
     rows = pick_rows(train, MOST_MEASURED)
     labels = np.asarray(train.labels)[rows].astype(np.int64)
+    counts = np.bincount(labels, minlength=len(classes))
+    asked = counts[labels] >= NEEDED_ROWS
+    left_out, rare = int((~asked).sum()), int(((counts > 0) & (counts < NEEDED_ROWS)).sum())
+    rows, labels = rows[asked], labels[asked]
+    if len(np.unique(labels)) < 2:
+        return None, f"no two classes have {NEEDED_ROWS} rows", ()
     features = _make_linear_features(train, rows, front)
     probabilities = cross_fit(features, labels, len(classes))
-    if probabilities is None:
-        return None
-    return list_suspects(
+    if not knows_enough(probabilities, labels):
+        return None, "simple models learn too little of these classes", ()
+    suspects = list_suspects(
         probabilities,
         labels,
         classes,
@@ -178,6 +163,8 @@ def _find_suspects(train: Split, classes: tuple[str, ...], front: FrontEnd | Non
         rows=rows,
         name_place=train.name_place,
     )
+    of = f"{format_count(rare, 'class')} with fewer than {NEEDED_ROWS}"
+    return suspects, "", (f"{format_count(left_out, 'train label')} of {of}",) if rare else ()
 
 
 def _make_linear_features(train: Split, rows: np.ndarray, front: FrontEnd | None) -> Any:

@@ -104,6 +104,15 @@ def find_label_errors(probabilities: np.ndarray, labels: np.ndarray) -> tuple[np
     return order, likeliest[order]
 
 
+def knows_enough(probabilities: np.ndarray, labels: np.ndarray) -> bool:
+    """Return whether a model has half of that right which guessing the largest class leaves wrong."""
+    if not len(labels):
+        return False
+    accuracy = float((probabilities.argmax(axis=1) == labels).mean())
+    guessing = float(np.bincount(labels).max() / len(labels))
+    return guessing < 1 and (accuracy - guessing) / (1 - guessing) >= LEARNT
+
+
 def list_suspects(
     probabilities: np.ndarray,
     labels: np.ndarray,
@@ -119,13 +128,12 @@ def list_suspects(
     `rows`: positions in the split of the rows of `probabilities`; `name_place`: where such a row is in the
     user's data.
     """
-    accuracy = float((probabilities.argmax(axis=1) == labels).mean()) if len(labels) else 0.0
-    guessing = float(np.bincount(labels).max() / len(labels)) if len(labels) else 1.0
-    if guessing == 1 or (accuracy - guessing) / (1 - guessing) < LEARNT:
+    if not knows_enough(probabilities, labels):
         return None
     errors, suggested = find_label_errors(probabilities, labels)
     if not len(errors):
         return None
+    accuracy = float((probabilities.argmax(axis=1) == labels).mean())
     margins = probabilities[errors, suggested] - probabilities[errors, labels[errors]]
     named = [
         Suspect(
@@ -148,22 +156,20 @@ def list_suspects(
     )
 
 
-def cross_fit(features: Any, labels: np.ndarray, classes: int) -> np.ndarray | None:
+def cross_fit(features: Any, labels: np.ndarray, classes: int) -> np.ndarray:
     """Return probabilities [n, classes], of each row by models that were fitted without it.
 
-    `features`: numbers [n, columns], or a sparse matrix of counts; None where a class has too few rows.
+    `features`: numbers [n, columns], or a sparse matrix of counts; two classes and more have rows, each has
+    `NEEDED_ROWS`.
     Numbers are asked of a linear discriminant analysis with the shrinkage of Ledoit and Wolf (2004,
     doi 10.1016/S0047-259X(03)00096-4) and of the `NEIGHBOURS` nearest rows, counts of naive Bayes.
     """
-    present, counts = np.unique(labels, return_counts=True)
-    if len(present) < 2 or counts.min() < NEEDED_ROWS or classes > MOST_CLASSES:
-        return None
     from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
     from sklearn.model_selection import StratifiedKFold
     from sklearn.naive_bayes import MultinomialNB
     from sklearn.neighbors import KNeighborsClassifier
 
-    probabilities = np.zeros((len(labels), classes))
+    present, probabilities = np.unique(labels), np.zeros((len(labels), classes))
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=0)
     for fitted, asked in folds.split(np.zeros(len(labels)), labels):
         models: list[Any] = [MultinomialNB()]

@@ -2,13 +2,15 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from pipeline.data.quality.drift import ColumnDrift, describe_drift
 from pipeline.data.quality.label_errors import LabelSuspects, Suspect
 from pipeline.formatting import format_count, format_percent, shorten
 
+TWINS, DRIFT, LEAKS, LABELS = "near duplicates across splits", "drift", "leaks", "wrong labels"
+"""What is looked for, by the names that a person reads."""
 MOST_EXAMPLES = 20
 RARE = 10
 """Training rows of the largest class for one of the smallest, from which a person is told."""
@@ -70,7 +72,7 @@ class QualityReport:
     """What was found in prepared data. `rows`: how many of each split were looked at.
 
     `smallest`, `largest`: name and training rows of the smallest and of the largest class, None where labels
-    are quantities; `left_out`: what was not looked at, and why.
+    are quantities; `left_out`: what was not looked at, and why; `not_asked`: what nobody looked for, and why.
     """
 
     rows: dict[str, int]
@@ -81,6 +83,12 @@ class QualityReport:
     telling: tuple[TellingColumn, ...]
     suspects: LabelSuspects | None
     left_out: tuple[str, ...] = ()
+    not_asked: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def asked(self) -> list[str]:
+        """Return the names of what was looked for."""
+        return [name for name in (TWINS, DRIFT, LEAKS, LABELS) if name not in self.not_asked]
 
 
 def encode_quality(report: QualityReport) -> str:
@@ -122,6 +130,7 @@ def decode_quality(text: str) -> QualityReport:
         telling=tuple(TellingColumn(**column) for column in plain["telling"]),
         suspects=suspects,
         left_out=tuple(plain["left_out"]),
+        not_asked=dict(plain["not_asked"]),
     )
 
 

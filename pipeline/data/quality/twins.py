@@ -8,7 +8,7 @@ from pipeline.data.features import FrontEnd, LogMel
 from pipeline.data.prepared import Split
 from pipeline.data.quality import near_duplicates, twin_images, twin_texts
 from pipeline.data.quality.report import MOST_EXAMPLES, SplitTwins, TwinExample
-from pipeline.data.samples import Texts, estimate_width, split_into_portions
+from pipeline.data.samples import Texts, estimate_width, pick_evenly, split_into_portions
 
 IMAGE_RULE = f"correlation of at least {twin_images.CORRELATION:g} in grey"
 TEXT_RULE = f"at least {twin_texts.JACCARD:.0%} of all shingles in common"
@@ -24,14 +24,23 @@ def find_twins(
 ) -> SplitTwins:
     """Find the rows of the split `name` that a training row resembles, among `rows` of both.
 
-    Sounds are compared by their spectrograms, as images; what is neither text nor image by its `columns`.
+    Sounds are compared by their spectrograms, as images; what is neither text nor image by its `columns`, as
+    what is too thin for a hash, such as a series of numbers, by its numbers.
     """
     train, split_compared = splits["train"], splits[name]
     by_chance = 0.0
+    is_image = isinstance(front, LogMel) or (front is None and train.features.ndim > 2)
     if isinstance(train.samples, Texts):
         texts = [list(split.samples[rows[key]]) for key, split in (("train", train), (name, split_compared))]
         twins, rule = twin_texts.find_twin_texts(*texts), TEXT_RULE
-    elif isinstance(front, LogMel) or (front is None and train.features.ndim > 2):
+    elif is_image and min(train.features.shape[1:3]) < twin_images.FREQUENCIES:
+        flat = [
+            _pick_numbers(train.features, rows["train"]),
+            _pick_numbers(split_compared.features, rows[name]),
+        ]
+        is_word = np.zeros(flat[0].shape[1], bool)
+        (twins, by_chance), rule = near_duplicates.find_twin_rows(flat[0], flat[1], is_word), ROW_RULE
+    elif is_image:
         side = twin_images.SOUND_SIDE if isinstance(front, LogMel) else twin_images.SIDE
         small = [
             shrink_rows(split.features, rows[key], side)
@@ -56,6 +65,16 @@ def find_twins(
             TwinExample(split_compared.name_place(row), train.name_place(train_row), twin.similarity, is_same)
             for twin, (row, train_row), is_same in shown
         ),
+    )
+
+
+def _pick_numbers(features: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Return numbers of these rows that are evenly spread over each, [n, at most 64]."""
+    width = int(np.prod(features.shape[1:]))
+    shown = pick_evenly(width, near_duplicates.MOST_COLUMNS)
+    portions = split_into_portions(len(rows), width)
+    return np.concatenate(
+        [np.asarray(features[rows[portion]]).reshape(-1, width)[:, shown] for portion in portions]
     )
 
 

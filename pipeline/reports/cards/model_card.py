@@ -131,7 +131,11 @@ def _describe_data(facts: CardFacts) -> Iterator[str]:
     for line in (*describe_report(prepared.report), *found):
         yield f"- {clean(line, 300)}"
     if not found:
-        yield "- Near duplicates across splits, drift, leaks and wrong labels were looked for, and not found."
+        *first, last = quality.asked
+        looked = f"{', '.join(first)} and {last}" if first else last
+        yield f"- {looked[:1].upper()}{looked[1:]} were looked for, and not found."
+    for name, reason in quality.not_asked.items():
+        yield f"- Not looked for: {name} ({clean(reason, 200)})."
     if quality.left_out:
         yield f"- Looked through but for {', '.join(quality.left_out)}."
 

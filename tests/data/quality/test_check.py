@@ -114,6 +114,52 @@ def test_wrong_labels_and_rare_classes_are_told() -> None:
     assert any("6 training rows of b, 594 of a" in line for line in describe({"train": train, **few}, FRONT))
 
 
+def test_one_class_of_few_rows_does_not_end_the_search_for_wrong_labels() -> None:
+    """What of it was left out is said; so is where nobody looked at all: `not found` would be no news."""
+    train = make_table(600, 0)
+    labels = (train.features[:, 1] > 0.9).astype(np.int32)
+    wrong = np.argsort(-np.abs(train.features[:, 1]))[:12]
+    labels[wrong] ^= 1
+    labels[np.argmin(np.abs(train.features[:, 1]))] = 2
+    splits = {
+        "train": Split(train.features, labels, train.raw, places=train.places),
+        "validation": make_table(100, 1),
+        "test": make_table(100, 2),
+    }
+    report = check_quality(splits, (*CLASSES, "rare"), FRONT)
+    assert report.suspects is not None
+    assert len({*wrong.tolist()} & {suspect.row for suspect in report.suspects.suspects}) >= 10
+    assert report.left_out == ("1 train label of 1 class with fewer than 5",)
+    assert report.asked == ["near duplicates across splits", "drift", "leaks", "wrong labels"]
+    labels[:] = np.random.default_rng(0).integers(0, 2, 600)
+    report = check_quality(splits, CLASSES, FRONT)
+    assert report.not_asked == {"wrong labels": "simple models learn too little of these classes"}
+    labels[:] = np.arange(600) // 4
+    report = check_quality(splits, tuple(map(str, range(150))), FRONT)
+    assert report.not_asked == {"wrong labels": "there are more than 100 classes"}
+    assert report.asked == ["near duplicates across splits", "drift", "leaks"]
+    labels[:] = np.minimum(labels, 1) * (np.arange(600) > 595)
+    report = check_quality(splits, CLASSES, FRONT)
+    assert report.not_asked == {"wrong labels": "no two classes have 5 rows"}
+
+
+@pytest.mark.parametrize("shape", [(128, 1), (1, 96), (20, 2), (3, 3, 3)])
+def test_copies_of_series_and_of_tiny_images_are_found(shape: tuple[int, ...]) -> None:
+    """A hash of so few pixels is that of many other rows, too."""
+    draw = np.random.default_rng(0)
+    splits = {}
+    for name, rows in zip(SPLITS, (1500, 200, 200), strict=True):
+        series = draw.normal(size=(rows, *shape)).cumsum(axis=1)
+        splits[name] = Split(series.astype(np.float32), draw.integers(0, 2, rows).astype(np.int32))
+    splits["test"].features[:80] = splits["train"].features[500:580] * 1.0001
+    validation, test = check_quality(splits, CLASSES, None).twins
+    assert (validation.count, test.count) == (0, 80)
+    assert test.is_telling
+    assert [example.train_location for example in test.examples[:2]] == [
+        splits["train"].name_place(number) for number in (500, 501)
+    ]
+
+
 def make_images(rows: int, seed: int) -> Split:
     draw = np.random.default_rng(seed)
     labels = draw.integers(0, 2, rows).astype(np.int32)
@@ -209,6 +255,7 @@ def test_quantities_have_neither_classes_nor_suspects() -> None:
     }
     report = check_quality(splits, (), FRONT)
     assert (report.smallest, report.suspects, report.telling) == (None, None, ())
+    assert report.not_asked == dict.fromkeys(("leaks", "wrong labels"), "labels are quantities")
     assert list(describe_quality(report)) == []
 
 

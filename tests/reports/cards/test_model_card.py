@@ -64,6 +64,23 @@ def test_it_has_data_figures_cost_limits_and_the_command(facts: CardFacts) -> No
     assert "evaluate.groups=COLUMN" in card
 
 
+def test_what_nobody_looked_for_is_not_said_to_be_missing(facts: CardFacts) -> None:
+    clean_data = replace(
+        facts.quality, twins=(), drift=(), telling=(), suspects=None, smallest=None, not_asked={}
+    )
+    card = write_card(replace(facts, quality=clean_data))
+    assert (
+        "- Near duplicates across splits, drift, leaks and wrong labels were looked for, and not found."
+        in card
+    )
+    assert "Not looked for" not in card
+    not_asked = {"leaks": "samples have no columns", "wrong labels": "there are more than 100 classes"}
+    card = write_card(replace(facts, quality=replace(clean_data, not_asked=not_asked)))
+    assert "- Near duplicates across splits and drift were looked for, and not found." in card
+    assert "- Not looked for: leaks (samples have no columns)." in card
+    assert "- Not looked for: wrong labels (there are more than 100 classes)." in card
+
+
 def test_money_and_times_have_no_powers_of_ten(facts: CardFacts) -> None:
     metrics = {"cost_usd": 1234.5, "profile/latency_p50_ms": 1500.0, "profile/latency_p99_ms": 2345.6}
     card = write_card(replace(facts, metrics=metrics))
