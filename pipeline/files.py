@@ -213,6 +213,13 @@ def find_network_system(path: Path) -> str:
     return kind if kind.startswith(NETWORK_SYSTEMS) else ""
 
 
+def describe_no_file(path: Path) -> str:
+    """Say what lies where a file is wanted and none is: `which is a folder`, `which is not there`."""
+    if path.is_dir():
+        return "which is a folder"
+    return "which is no file" if path.exists() else "which is not there"
+
+
 def expand_home(path: str) -> Path:
     """Return the path with `~` as the folder of its user.
 

@@ -65,7 +65,7 @@ def check_known(pair: str) -> None:
 
 
 def _explain_several(key: str, pair: str, pairs: Sequence[str]) -> BadSetting:
-    if remedy := suggest_decimal(pair):
+    if remedy := suggest_decimal(pair, pairs):
         return BadSetting(f"{key} must be one value, got {_value_of(pair)}{remedy}")
     if schema.list_rules().get(key, "").startswith("text"):
         words = write_text(key, _value_of(pair), pairs)
@@ -74,20 +74,20 @@ def _explain_several(key: str, pair: str, pairs: Sequence[str]) -> BadSetting:
         return BadSetting(
             f"{key} must be one value, got several in {pair!r}; with a comma in it, write {shlex.join(words)}"
         )
-    meant = suggest_value(key, _value_of(pair)) or (
+    meant = suggest_value(key, _value_of(pair), pairs) or (
         "; `sweep` or `run --multirun` tries them all, and a value with a comma stands in quotes"
     )
     return BadSetting(f"{key} must be one value, got several in {pair!r}{meant}")
 
 
-def suggest_decimal(pair: str) -> str:
+def suggest_decimal(pair: str, typed: Sequence[str] = ()) -> str:
     """Return the remedy for what can only be one value: an amount, or a number such as `0,01`; or nothing."""
     key, value = split_word(pair)[0], _value_of(pair)
     rule = schema.list_rules().get(key, "")
     is_one = (
         key in AMOUNTS or rule.startswith("a list") or (rule.startswith("a number") and value[:2] == "0,")
     )
-    return suggest_value(key, value) if is_one else ""
+    return suggest_value(key, value, typed) if is_one else ""
 
 
 def is_group(key: str, conf: Path) -> bool:

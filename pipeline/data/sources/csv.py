@@ -24,7 +24,7 @@ from pipeline.data.tables.read_columns import build_table, make_texts, read_numb
 from pipeline.data.tables.table_files import read_table
 from pipeline.data.tables.targets import find_copies, read_targets
 from pipeline.errors import BadData, DataMissing
-from pipeline.files import expand_home
+from pipeline.files import describe_no_file, expand_home
 from pipeline.settings.tables import Csv, SplitBy
 
 FORMAT = 14
@@ -136,7 +136,7 @@ def _find_files(data: Csv) -> dict[str, Path]:
             paths[split] = path = expand_home(text)
             if not path.is_file():
                 raise DataMissing(
-                    f"data.{key} must be a table, got {path}, which is not there; set data.{key}=..."
+                    f"data.{key} must be a table, got {path}, {describe_no_file(path)}; set data.{key}=..."
                 )
     return paths
 

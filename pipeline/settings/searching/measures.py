@@ -44,7 +44,9 @@ class Measure:
     def format_apart(self, value: float, rival: float | None) -> str:
         """Format a value with as many digits as tell it from another one: `94.998%` beside 95 %."""
         text = self.format(value)
-        return text if rival is None or text != self.format(rival) else self._tell_apart(value, rival)
+        if rival is None or abs(value - rival) < CLOSE or text != self.format(rival):
+            return text
+        return self._tell_apart(value, rival)
 
     def _tell_apart(self, value: float, rival: float) -> str:
         return f"{tell_apart(100 * value, 100 * rival)}%"

@@ -37,6 +37,10 @@ from pipeline.errors import BadSetting, FulcrumError
         ("\u2014lr 0.1", ["write --lr"]),
         ("optimizer.learning_rate=1e\u20133", ["did you mean optimizer.learning_rate=1e-3?"]),
         ("optimizer.learning_rate=0,01", ["did you mean optimizer.learning_rate=0.01?"]),
+        (
+            "data=audio_folder data.path=sounds data.seconds=0,25",
+            ["data.seconds must be one value, got 0,25; did you mean data.seconds=0.25?"],
+        ),
         ("model.dropout=50%", ["did you mean model.dropout=0.5?"]),
         ("model.hidden=16\u201364", ["write 'model.hidden=int(interval(16,64))' with sweep"]),
         ("search.budget=$0.5", ["search.budget must be an amount", "got $0.5; write search.budget=0.5usd"]),

@@ -103,8 +103,10 @@ def test_a_mistaken_cell_can_be_called_a_category(tmp_path: Path) -> None:
 
 
 def test_an_absent_file_names_its_key(tmp_path: Path) -> None:
-    with pytest.raises(DataMissing, match=r"data\.path must be a table"):
+    with pytest.raises(DataMissing, match=r"data\.path must be a table, got .*, which is not there"):
         load(places.cells(tmp_path / "none.csv"), tmp_path)
+    with pytest.raises(DataMissing, match=r"data\.path must be a table, got .*, which is a folder"):
+        load(places.cells(tmp_path), tmp_path)
 
 
 def test_bytes_of_another_encoding_are_one_line(tmp_path: Path) -> None:

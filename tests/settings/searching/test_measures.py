@@ -40,6 +40,7 @@ def test_what_is_nearly_all_or_nothing_is_written_as_that() -> None:
     assert [accuracy.format_width(0.00003), r2.format_width(0.00003)] == ["0.003", "3e-05"]
     assert [accuracy.format_change(-0.00001), r2.format_change(-0.00001)] == ["+0.00 points", "+0.0000"]
     assert [accuracy.format_apart(0.94998, 0.95), accuracy.format_apart(0.94, 0.95)] == ["94.998%", "94.00%"]
+    assert accuracy.format_apart(0.95 - 3e-10, 0.95) == "95.00%"  # the mean of three that were rounded
     assert [r2.format_apart(0.94998, 0.95), r2.format_apart(0.95, None)] == ["0.94998", "0.9500"]
 
 

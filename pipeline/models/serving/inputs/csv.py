@@ -19,7 +19,7 @@ from pipeline.data.tables.labels import find_column
 from pipeline.data.tables.read_columns import read_numbers_of_any_form, read_words
 from pipeline.data.tables.table_files import read_table
 from pipeline.errors import BadData, DataMissing, format_one_line
-from pipeline.files import expand_home
+from pipeline.files import describe_no_file, expand_home
 from pipeline.formatting import shorten
 from pipeline.models.serving.description import PLACE, ModelDescription, find_place
 from pipeline.models.serving.inputs import NewBatch, NewData, refuse_model
@@ -60,14 +60,9 @@ def open_new_data(
         refuse_model(data, "sounds" if description.front else f"arrays of shape {description.shape}")
     path = expand_home(data.path)
     if not path.is_file():
-        got = (
-            "which is a folder"
-            if path.is_dir()
-            else "which is no file"
-            if path.exists()
-            else "which is not there"
+        raise DataMissing(
+            f"data.path must be a table, got {path}, {describe_no_file(path)}; set data.path=..."
         )
-        raise DataMissing(f"data.path must be a table, got {path}, {got}; set data.path=...")
     columns = description.list_columns()
     is_text = not columns or (len(columns) == 1 and columns[0].kind is Kind.text)
     if not is_text:
