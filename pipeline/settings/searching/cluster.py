@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
+from pipeline.errors import BadSetting
 from pipeline.settings.rules import require
 
 AUTO, LOCAL = "auto", "local"
@@ -39,3 +40,20 @@ class Cluster:
         valid = self.slots is None or 1 <= self.slots <= 100_000
         require(valid, "cluster.slots", ">= 1 and <= 100000, or null", self.slots)
         require(0.01 <= self.share <= 1, "cluster.share", ">= 0.01 and <= 1", self.share)
+        if self.kind is ClusterKind.none:
+            self._check_none()
+
+    def _check_none(self) -> None:
+        """Raise BadSetting for what only a cluster heeds: the sweep would run on this machine, one by one."""
+        here = "or leave it out: search.workers=N trains N at once on this machine"
+        for name, value, idle in (
+            ("address", self.address, AUTO),
+            ("slots", self.slots, None),
+            ("share", self.share, 1),
+            ("insecure", self.insecure, False),
+        ):
+            if value != idle:
+                rule = (
+                    f"{str(idle).lower()} without a cluster" if idle is not None else "null without a cluster"
+                )
+                raise BadSetting(f"cluster.{name} must be {rule}, got {value}; add cluster=ray, {here}")

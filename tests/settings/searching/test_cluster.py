@@ -23,7 +23,18 @@ def test_other_addresses_are_refused(address: str) -> None:
 @pytest.mark.parametrize("slots", [0, -1, 100_001])
 def test_slots_are_counted_from_one(slots: int) -> None:
     with pytest.raises(BadSetting, match=remedy("cluster.slots")):
-        exchange("cluster.slots", slots)
+        exchange("cluster.slots", slots, "cluster=ray")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("address", "head:6379"), ("slots", 4), ("share", 0.5), ("insecure", True)]
+)
+def test_what_only_a_cluster_heeds_is_refused_without_one(key: str, value: object) -> None:
+    """Else the sweep would run on the machine where it was typed, one trial at a time, and not say so."""
+    with pytest.raises(
+        BadSetting, match=rf"^cluster\.{key} must be \S+ without a cluster, got .*; add cluster=ray"
+    ):
+        exchange(f"cluster.{key}", value)
 
 
 def test_a_cluster_is_no_part_of_a_trial() -> None:
