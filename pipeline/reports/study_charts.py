@@ -21,6 +21,7 @@ from pipeline.search.study_trial import FrontierPoint, StudyTrial
 # plotly.js 7 shows a button that uploads the figure, unless this switches it off.
 CONFIG = {"displaylogo": False, "showSendToCloud": False}
 # Errors that have a tick; dense, for zooming: plotly leaves out what has no room.
+LEAST_SPAN = 1.5
 TICKS = [digit * 10.0**-decade for decade in range(1, 7) for digit in (10, 7, 5, 3, 2)]
 
 
@@ -164,6 +165,18 @@ def choose_step(values: Sequence[float]) -> dict[str, str]:
     return {"dtick": "D2"} if positive and max(positive) > 5 * min(positive) else {}
 
 
+def keep_wide(values: Sequence[float], is_reversed: bool = False) -> dict[str, object]:
+    """Choose the ends of a log axis: plotly's own, or 1.5 times around values that are nearly one.
+
+    Else a first trial alone lies far from itself, as it is drawn by numbers of 4 bytes and of 8.
+    """
+    positive = [value for value in values if value > 0]
+    if not positive or max(positive) > LEAST_SPAN * min(positive):
+        return {"autorange": "reversed"} if is_reversed else {}
+    ends = [math.log10(min(positive) / LEAST_SPAN), math.log10(max(positive) * LEAST_SPAN)]
+    return {"range": ends[::-1] if is_reversed else ends}
+
+
 def choose_ticks(results: Results, overlay: Results | None = None) -> dict[float, str]:
     """Choose the ticks: error to label. An accuracy of 1, if there is one, stands at the error floor."""
     points = [*results.points, *(overlay.points if overlay else ())]
@@ -177,6 +190,8 @@ def choose_ticks(results: Results, overlay: Results | None = None) -> dict[float
 def _make_layout(results: Results, overlay: Results | None) -> dict[str, object]:
     marks = choose_ticks(results, overlay)
     device = f" of {results.device}" if results.frontier else ""
+    points = [*results.points, *(overlay.points if overlay else ())]
+    floor = compute_error_floor(points)
     axis = {"gridcolor": LINE, "linecolor": LINE, "zeroline": False, "tickfont": {"color": GREY}}
     return {
         "title": {
@@ -193,12 +208,13 @@ def _make_layout(results: Results, overlay: Results | None) -> dict[str, object]
             **axis,
             "type": "log",
             **choose_step([point.device_seconds for point in results.points]),
+            **keep_wide([point.device_seconds for point in points]),
             "title": {"text": f"device-seconds{escape(device)}, log scale"},
         },
         "yaxis": {
             **axis,
             "type": "log",
-            "autorange": "reversed",
+            **keep_wide([max(1 - point.accuracy, floor) for point in points], is_reversed=True),
             "title": {"text": f"validation {results.accuracy_name}, log scale of error"},
             "tickvals": list(marks),
             "ticktext": list(marks.values()),

@@ -64,6 +64,8 @@ def render_frontier(
             '<span id="live"></span><button id="theme" type="button">Dark</button></header>',
             f'<main><p class="dim">{TERMS.format(measure=measure)}</p>',
             f'<p id="none" hidden>No trial has come to a point yet.</p>{_render_remarks(results)}',
+            "<noscript><p>The charts and the choice of a point need JavaScript, which is switched off here; "
+            "the table has all points of the frontier.</p></noscript>",
             _render_choice(results),
             '<section aria-label="Charts"><div id="frontier" class="chart large" role="figure" '
             f'aria-label="Chart: {measure} against device-seconds; the table below has its points"></div>',

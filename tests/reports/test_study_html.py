@@ -1,6 +1,7 @@
 """The page of a study opens without a network and shows the command of a point."""
 
 import json
+import math
 import os
 import random
 import re
@@ -14,11 +15,11 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
 
-from pipeline.reports import study_html, study_markdown
+from pipeline.reports import study_charts, study_html, study_markdown
 from pipeline.search.results import Results
 from pipeline.settings.addresses import FEED, PAGE
 from tests.support.odd_studies import ODD, name_study
-from tests.support.studies import study
+from tests.support.studies import study, tried
 
 STUDY = study()
 
@@ -73,6 +74,15 @@ def confirm_the_first(results: Results, count: int) -> Results:
         for trial in results.trials
     )
     return replace(results, trials=tuple(trials))
+
+
+def test_one_trial_has_axes_on_which_it_lies_in_the_middle() -> None:
+    """The page is written from the first trial on, and its end is drawn by numbers of 4 bytes, it by 8."""
+    one = Results(study="one", data="csv", trials=(tried(0, (0.81, 1.2)),))
+    first, many = (study_charts.draw_frontier(each).layout for each in (one, STUDY))
+    assert first.xaxis.range == pytest.approx([math.log10(0.8), math.log10(1.8)])
+    assert first.yaxis.range == pytest.approx([math.log10(0.285), math.log10(0.19 / 1.5)])
+    assert (many.xaxis.range, many.yaxis.range, many.yaxis.autorange) == (None, None, "reversed")
 
 
 def test_points_to_choose_from_are_those_of_the_command_frontier() -> None:
@@ -219,7 +229,11 @@ def make_many(count: int) -> Results:
 @pytest.mark.browser
 def test_the_page_fits_a_phone_a_dark_one_and_paper(tmp_path: Path, browser: webdriver.Chrome) -> None:
     page = tmp_path / "frontier.html"
-    page.write_text(study_html.render_frontier(replace(STUDY, study="a-study-with-a-very-long-name-" * 3)))
+    trials = tuple(
+        replace(each, params={**each.params, "name_of_a_setting_" * 6: 1}) for each in STUDY.trials
+    )
+    named = replace(STUDY, study="a-study-with-a-very-long-name-" * 3, trials=trials)
+    page.write_text(study_html.render_frontier(named))
     size = {"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True}
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
     try:
