@@ -12,6 +12,7 @@ from typing import TypeVar
 from urllib.parse import urlsplit
 
 import mlflow
+from mlflow.entities import Experiment
 from mlflow.exceptions import MlflowException
 
 from pipeline import signals
@@ -192,17 +193,8 @@ def find_or_create_experiment(client: mlflow.MlflowClient, name: str) -> str:
     Raises:
         BadInput: its artifacts cannot be written where MLflow looks for them.
     """
-    experiment = client.get_experiment_by_name(name)
-    if experiment is None:
-        try:
-            return str(
-                client.create_experiment(name, artifact_location=_locate_artifacts(client.tracking_uri, name))
-            )
-        except MlflowException:  # another process was faster
-            experiment = client.get_experiment_by_name(name)
-            if experiment is None:
-                raise
-    check_artifacts(client.tracking_uri, experiment)
+    experiment = client.get_experiment_by_name(name) or _create_experiment(client, name)
+    check_artifacts(client.tracking_uri, name, experiment.artifact_location)
     if experiment.lifecycle_stage == "deleted":
         client.restore_experiment(experiment.experiment_id)
         print(f"the experiment {name} was deleted; it is restored, with its runs", file=sys.stderr)
@@ -246,6 +238,18 @@ def write_restoring(client: mlflow.MlflowClient, experiment_id: str, write: Call
         if find_unanswered(error) or not restore_deleted(client, experiment_id):
             raise
         return write()
+
+
+def _create_experiment(client: mlflow.MlflowClient, name: str) -> Experiment:
+    location = _locate_artifacts(client.tracking_uri, name)
+    check_artifacts(client.tracking_uri, name, location)  # before: what is refused leaves no experiment
+    try:
+        return client.get_experiment(client.create_experiment(name, artifact_location=location))
+    except MlflowException:  # another process was faster
+        experiment = client.get_experiment_by_name(name)
+        if experiment is None:
+            raise
+        return experiment
 
 
 def _locate_artifacts(uri: str, experiment: str) -> str | None:

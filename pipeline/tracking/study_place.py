@@ -63,7 +63,7 @@ def find_place(client: MlflowClient, store: "StudyStore", command_line: CommandL
             f"search.study={store.name} is recorded in another MLflow store than MLFLOW_TRACKING_URI names, "
             "or its experiment was removed for good; set that store, or start anew with search.study=NAME"
         )
-    check_artifacts(client.tracking_uri, experiment)
+    check_artifacts(client.tracking_uri, experiment.name, experiment.artifact_location)
     if experiment.lifecycle_stage == "deleted":
         client.restore_experiment(experiment.experiment_id)
         print(f"the experiment {experiment.name} of the study was deleted; it is restored", file=sys.stderr)

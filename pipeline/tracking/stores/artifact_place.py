@@ -5,8 +5,6 @@ from pathlib import Path
 from shlex import quote
 from urllib.parse import unquote, urlsplit
 
-from mlflow.entities import Experiment
-
 from pipeline.errors import BadInput
 from pipeline.settings.addresses import read_sqlite_path
 
@@ -19,32 +17,38 @@ def to_folder(location: str | None) -> Path | None:
     return None if url.scheme or not location else Path(location)
 
 
-def check_artifacts(uri: str, experiment: Experiment) -> None:
-    """Check that artifacts of an experiment can be written where MLflow looks for them.
+def check_artifacts(uri: str, experiment: str, location: str | None) -> None:
+    """Check that artifacts of an experiment of that name can be written where MLflow looks for them.
 
     They cannot, or would lie apart from those of before, where a local database was moved or copied with the
-    folder beside it, or is seen under another path, as in a container.
+    folder beside it, or is seen under another path, as in a container; or where the folder is another user's.
 
     Raises:
         BadInput: they cannot, or would lie apart.
     """
-    database, folder = read_sqlite_path(uri), to_folder(experiment.artifact_location)
-    if database is None or folder is None or folder.exists():
+    database, folder = read_sqlite_path(uri), to_folder(location)
+    if folder is None or (folder.exists() and _can_be_written(folder)):
         return
-    sibling = database.parent / folder.parent.name / folder.name
-    if sibling != folder and sibling.exists():
-        reason = f"{database.name} was moved"
+    store = database.name if database else "its store"
+    sibling = database.parent / folder.parent.name / folder.name if database else folder
+    if folder.exists():
+        reason, remedy = "where you may not write", "ask whose it is to let you (chmod -R g+w)"
+    elif sibling != folder and sibling.exists():
+        reason = f"which is not there ({store} was moved)"
         remedy = f"mkdir -p {quote(str(folder.parent))} && ln -s {quote(str(sibling))} {quote(str(folder))}"
     elif not _can_be_made(folder):
-        reason, remedy = "nobody can make it", "make that folder"
+        reason, remedy = "which is not there (nobody can make it)", "make that folder"
     else:
         return
     raise BadInput(
-        f"the experiment {experiment.name} must have its artifacts where {database.name} says, got {folder}, "
-        f"which is not there ({reason}); {remedy}, or record elsewhere with tracking.experiment=NAME"
+        f"the experiment {experiment} must have its artifacts where {store} "
+        f"says, got {folder}, {reason}; {remedy}, or record elsewhere with tracking.experiment=NAME"
     )
 
 
 def _can_be_made(folder: Path) -> bool:
-    parent = next(parent for parent in folder.parents if parent.exists())
-    return parent.is_dir() and os.access(parent, os.W_OK | os.X_OK)
+    return _can_be_written(next(parent for parent in folder.parents if parent.exists()))
+
+
+def _can_be_written(folder: Path) -> bool:
+    return folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)
