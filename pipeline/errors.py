@@ -6,6 +6,7 @@ FulcrumError                    anything this package raises on purpose
 │   ├── BadData                 a file, an array or a label
 │   │   ├── DataMissing         a file that is not there and cannot be fetched
 │   │   └── DataChanged         a file that was written while it was in use
+│   ├── CacheUnusable           a folder of `cache_dir` that cannot be written, or has no room left
 │   ├── BadDevice               a device that was asked for and is not there
 │   ├── BadRequest              what was sent to a trained model is not what it answers to
 │   └── BadModel                a trained model that cannot be found or used
@@ -69,6 +70,10 @@ class DataMissing(BadData):
 
 class DataChanged(BadData):
     """Data was changed while it was read, or while a search that had begun with it went on."""
+
+
+class CacheUnusable(BadInput):
+    """A folder of `cache_dir` cannot be written, or is full: no fault of the trial that it was for."""
 
 
 class BadDevice(BadInput):

@@ -14,7 +14,7 @@ from typing import BinaryIO
 
 import psutil
 
-from pipeline.errors import BadInput
+from pipeline.errors import BadInput, CacheUnusable
 from pipeline.processes.process_owner import ProcessOwner, is_free
 
 DRAFT_PREFIX = ".writing-"  # then the process that writes, and a random word
@@ -234,6 +234,12 @@ def expand_home(path: str) -> Path:
         ) from None
 
 
+def can_be_written(folder: Path) -> bool:
+    """Return whether this user may write into a folder, or make it where it is missing."""
+    nearest = next(path for path in (folder, *folder.parents) if path.exists())
+    return nearest.is_dir() and os.access(nearest, os.W_OK | os.X_OK)
+
+
 def has_home() -> bool:
     """Return whether the user has a home folder by name; one of a container without HOME may have none."""
     return not os.path.expanduser("~").startswith("~")
@@ -252,9 +258,9 @@ def any_home() -> Iterator[None]:
             os.environ.pop("HOME")
 
 
-def explain_unwritable_cache(folder: Path, error: OSError) -> BadInput:
+def explain_unwritable_cache(folder: Path, error: OSError) -> CacheUnusable:
     """Return the error for a folder of `cache_dir` that cannot be written or has no room left."""
-    return BadInput(
+    return CacheUnusable(
         f"cache_dir must be a writable folder with room, got {folder} ({error.strerror or error}); "
         "set cache_dir=... or FULCRUM_CACHE"
     )

@@ -24,7 +24,7 @@ from pipeline.diagnosis.measured_command import (
     list_accuracies,
     list_costs,
 )
-from pipeline.errors import FulcrumError
+from pipeline.errors import CacheUnusable, FulcrumError
 from pipeline.formatting import format_seconds
 from pipeline.measures import Curve
 from pipeline.settings.command_line import EPOCHS, Overrides
@@ -75,6 +75,8 @@ class AttemptRunner:
             return replace(blank, reason=str(error))
         except CostlyError:
             return replace(blank, reason="costs more than the command line that it should replace")
+        except CacheUnusable:  # it is no remedy's fault
+            raise
         except FulcrumError as error:
             return replace(blank, reason=f"cannot be trained: {error}")
 

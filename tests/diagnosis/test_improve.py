@@ -14,7 +14,7 @@ from pipeline.diagnosis.attempt import Attempt, Decision
 from pipeline.diagnosis.bottleneck import Case, Remedy, Words
 from pipeline.diagnosis.improve import BaselineMeasured, Conclusion, Event, SinglePointNamed, improve
 from pipeline.diagnosis.measured_command import CostlyError, MeasuredCommand
-from pipeline.errors import Diverged
+from pipeline.errors import CacheUnusable, Diverged
 from pipeline.measures import Curve, Epoch
 from pipeline.profiling.breakdown import Part
 from pipeline.settings.diagnosis import Aim, Diagnose
@@ -51,6 +51,8 @@ class Replay:
     ) -> Curve:
         self.calls.append((words, seed))
         told = dict(word.split("=") for word in words)
+        if told.get("full"):
+            raise CacheUnusable("cache_dir must be a writable folder with room")
         if told.get("diverges"):
             raise Diverged("the loss must stay finite")
         draw = np.random.default_rng([zlib.crc32(" ".join(words).encode()), seed, len(self.calls)])
@@ -155,6 +157,11 @@ def test_small_falls_do_not_add_up_beyond_the_tolerance() -> None:
     steps = [remedy(f"step {n}", f"times={0.5**n}", f"fall={0.0015 * n}", left=0.4 + 0.1 * n) for n in (1, 2)]
     tried = attempts(events(Replay(), *steps))
     assert [tried[name].kept for name in ("step 1", "step 2")] == [True, False]
+
+
+def test_a_disk_that_is_full_is_no_remedys_fault() -> None:
+    with pytest.raises(CacheUnusable):
+        events(Replay(), remedy("wide", "full=1", "times=0.1"))
 
 
 def test_a_trial_that_diverges_is_an_attempt_that_was_reverted() -> None:

@@ -1,5 +1,6 @@
 """A sweep over one study: it is opened with its record and its screen, searched, confirmed and shown."""
 
+import errno
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from pipeline.cli.sweep.trial_composer import TrialComposer
 from pipeline.cli.ui import find_base_address
 from pipeline.data.quality.report import describe_quality
 from pipeline.errors import BadInput, FulcrumError
-from pipeline.files import expand_home, remove_abandoned_drafts
+from pipeline.files import can_be_written, expand_home, explain_unwritable_cache, remove_abandoned_drafts
 from pipeline.settings.addresses import AS_EXPERIMENT
 from pipeline.settings.command_line import CommandLine
 from pipeline.settings.settings import Settings
@@ -79,6 +80,7 @@ def search_study(
     identity = bind_study(store, data_digests)
     _write_subject(store, subject)
     spec = _make_spec(plan, f"{name}-{identity}", data_digests, subject.work)
+    _require_checkpoints(store, spec.checkpoints)
     remove_abandoned_drafts(spec.checkpoints)
     study_place.write_place(client, store, experiment_id)
     study = StudyKey(name, identity, experiment_id)
@@ -162,6 +164,17 @@ def _choose_place(client: "MlflowClient", store: "StudyStore", command_line: Com
     except BadInput:
         store.discard_if_empty()
         raise
+
+
+def _require_checkpoints(store: "StudyStore", folder: Path) -> None:
+    """Raise where no trial could keep its state, as beside a cache that another user has begun.
+
+    Raises:
+        CacheUnusable: the folder is another user's; a study that was made for it is gone again.
+    """
+    if not can_be_written(folder):
+        store.discard_if_empty()
+        raise explain_unwritable_cache(folder, PermissionError(errno.EACCES, "Permission denied"))
 
 
 def _search_and_confirm(sweep: "Sweep", observer: StudyObserver) -> None:

@@ -5,7 +5,7 @@ import re
 
 from pipeline import signals
 from pipeline.backend import tf
-from pipeline.errors import FulcrumError, format_one_line
+from pipeline.errors import CacheUnusable, FulcrumError, format_one_line
 from pipeline.formatting import shorten
 from pipeline.hardware.memory import is_out_of_memory
 from pipeline.secrets import mask
@@ -25,6 +25,8 @@ def is_failure(error: BaseException, settings: Settings) -> bool:
     TensorFlow raises of a network depends on its settings, too. Of other networks any further exception is an
     error of the program.
     """
+    if isinstance(error, CacheUnusable):
+        return False
     if isinstance(error, FulcrumError | tf.errors.OpError) or is_out_of_memory(error):
         return True
     if isinstance(error, GeneratorExit) or signals.read_requested():

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import ParamSpec, Protocol, TypeVar
 
-from pipeline.errors import FulcrumError
+from pipeline.errors import CacheUnusable, FulcrumError
 from pipeline.formatting import format_count
 from pipeline.hardware.device import ClaimedDevice
 from pipeline.measures import Curve, Epoch, Point
@@ -113,10 +113,12 @@ class InProcessPool:
         self._job, self._events = None, iter(())
 
 
-def catch_crash(events: Iterator[E]) -> Iterator[E | Crash]:
-    """Yield the events; an exception becomes the last of them, as a `Crash`."""
+def catch_crash(events: Iterator[E]) -> Iterator[E | Crash | TrialOutcome]:
+    """Yield the events; an exception becomes the last of them: a `Crash`, or a trial that is refused."""
     try:
         yield from events
+    except CacheUnusable as error:
+        yield TrialOutcome(status="refused", reason=str(error))
     except Exception:
         yield Crash(traceback.format_exc())
 

@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from pipeline.errors import Diverged, FulcrumError, LoopFailed
+from pipeline.errors import CacheUnusable, Diverged, FulcrumError, LoopFailed
 from pipeline.hardware.device import claim_plain_device
 from pipeline.measures import Curve
 from pipeline.search.pruning import judge_curve, select_rivals
@@ -41,6 +41,8 @@ def run_job(job: Job, frontier: Frontier) -> Iterator[Progress | TrialOutcome]:
             reported = time.perf_counter()
         assert trained is not None
         yield _make_outcome(job, trained, started)
+    except CacheUnusable:
+        raise
     except FulcrumError as error:
         paid = trained.paid_seconds if trained else 0.0
         if isinstance(error, LoopFailed | Diverged):  # in an epoch that did not end

@@ -1,11 +1,11 @@
 """Where an experiment's artifacts lie: MLflow keeps the absolute path, whatever becomes of the folder."""
 
-import os
 from pathlib import Path
 from shlex import quote
 from urllib.parse import unquote, urlsplit
 
 from pipeline.errors import BadInput
+from pipeline.files import can_be_written
 from pipeline.settings.addresses import read_sqlite_path
 
 
@@ -27,7 +27,7 @@ def check_artifacts(uri: str, experiment: str, location: str | None) -> None:
         BadInput: they cannot, or would lie apart.
     """
     database, folder = read_sqlite_path(uri), to_folder(location)
-    if folder is None or (folder.exists() and _can_be_written(folder)):
+    if folder is None or (folder.exists() and can_be_written(folder)):
         return
     store = database.name if database else "its store"
     sibling = database.parent / folder.parent.name / folder.name if database else folder
@@ -36,7 +36,7 @@ def check_artifacts(uri: str, experiment: str, location: str | None) -> None:
     elif sibling != folder and sibling.exists():
         reason = f"which is not there ({store} was moved)"
         remedy = f"mkdir -p {quote(str(folder.parent))} && ln -s {quote(str(sibling))} {quote(str(folder))}"
-    elif not _can_be_made(folder):
+    elif not can_be_written(folder):
         reason, remedy = "which is not there (nobody can make it)", "make that folder"
     else:
         return
@@ -44,11 +44,3 @@ def check_artifacts(uri: str, experiment: str, location: str | None) -> None:
         f"the experiment {experiment} must have its artifacts where {store} "
         f"says, got {folder}, {reason}; {remedy}, or record elsewhere with tracking.experiment=NAME"
     )
-
-
-def _can_be_made(folder: Path) -> bool:
-    return _can_be_written(next(parent for parent in folder.parents if parent.exists()))
-
-
-def _can_be_written(folder: Path) -> bool:
-    return folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)

@@ -3,6 +3,7 @@
 import importlib.util
 import re
 import shlex
+import shutil
 from collections.abc import Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
@@ -325,3 +326,42 @@ def test_a_sweep_whose_trials_all_failed_says_why_and_fails(fulcrum: Run) -> Non
         "tags.study = 'all-fail' AND tags.stage = 'sweep'",
     )
     assert run.info.status == "FAILED"
+
+
+def test_a_place_of_another_user_for_states_is_told_before_anything_trains(
+    fulcrum: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A cache that is shared with a colleague, who has made the folder beside it."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
+    (tmp_path / "checkpoints").symlink_to("/proc/sys/kernel")  # nobody may write there, root included
+    result = fulcrum("sweep", *SMOKE, f"cache_dir={tmp_path / 'prepared'}", "search.study=theirs")
+    assert result.returncode == 2
+    assert result.stderr.startswith(
+        f"error: cache_dir must be a writable folder with room, got {tmp_path / 'checkpoints' / 'theirs'}"
+    )
+    assert result.stderr.count("\n") == 1
+    assert "theirs" not in fulcrum("studies").stdout
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_disk_that_is_full_of_states_stops_the_sweep_and_spends_no_trial(
+    workers: int, fulcrum: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
+    words = ("sweep", *SMOKE, f"cache_dir={tmp_path / 'prepared'}", "search.study=full", "search.confirm=0")
+    words += (f"search.workers={workers}", "search.trials=2")
+    assert fulcrum(*words, "search.trials=1").returncode == 0
+    (folder,) = (tmp_path / "checkpoints").iterdir()
+    shutil.rmtree(folder)
+    folder.symlink_to(tmp_path / "full")
+    monkeypatch.setattr("pipeline.cli.sweep.study.can_be_written", lambda _: True)
+    (tmp_path / "full").write_text("")
+    stopped = fulcrum(*words)
+    assert stopped.returncode == 1
+    assert "cache_dir must be a writable folder with room" in stopped.stderr
+    assert "(trial 1 is given back)" in stopped.stderr
+    (tmp_path / "full").unlink()
+    (tmp_path / "full").mkdir()
+    again = fulcrum(*words)
+    assert again.returncode == 0
+    assert "full: 2 trials (2 complete)" in again.stdout

@@ -14,6 +14,7 @@ from pipeline.models.predictor import make_predictor
 from pipeline.search.workers import network_job as job_module
 from pipeline.search.workers.job import Job, Limits, Progress, TrialOutcome
 from pipeline.search.workers.job_kinds import run_job
+from pipeline.search.workers.pool import catch_crash
 from pipeline.settings.settings import Settings
 from pipeline.training import checkpoints
 from pipeline.training.checkpoint_key import get_keyed_path
@@ -352,3 +353,14 @@ def test_energy_that_nobody_reads_fails_the_trial_with_the_reason(monkeypatch: p
     assert ended.reason == "energy_joules could not be read; leave it out of search.objectives"
     assert ended.curve is not None
     assert ended.paid_seconds > 0
+
+
+@pytest.mark.parametrize("model", ["mlp", "custom model.build=tests.support.my_models:build"])
+def test_a_state_that_cannot_be_kept_is_not_the_trials_failure(model: str, tmp_path: Path) -> None:
+    """As on a full disk: the next trial would fare alike, until all of a study had failed."""
+    (tmp_path / "file").write_text("")
+    told = job(f"model={model} train.epochs=2", tmp_path / "file" / "state.npz")
+    *_, ended = catch_crash(run_job(told, lambda: ()))
+    assert isinstance(ended, TrialOutcome)
+    assert ended.status == "refused"
+    assert ended.reason.startswith(f"cache_dir must be a writable folder with room, got {tmp_path / 'file'}")

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pipeline import __version__
-from pipeline.errors import BadInput, FulcrumError, read_reason
+from pipeline.errors import BadInput, CacheUnusable, FulcrumError, read_reason
 from pipeline.files import expand_home, own_temporary_folder
 from pipeline.hardware.device import read_share, share_gpu
 from pipeline.measures import Point
@@ -235,6 +235,8 @@ def catch_unfit(
     """Yield the events; an error that tells of the node's disk becomes the last of them."""
     try:
         yield from events
+    except CacheUnusable as error:
+        yield NodeUnfit(f"cannot write ({error})")
     except OSError as error:
         if error.errno not in DISK_ERRORS:
             raise

@@ -16,7 +16,7 @@ import pytest
 from pipeline.cli.compose import compose
 from pipeline.data.cache_entry import read_entry_files
 from pipeline.data.preprocess import describe_data_settings
-from pipeline.errors import BadModel
+from pipeline.errors import BadModel, CacheUnusable
 from pipeline.hardware.process_marks import MARKS, OWNER_PREFIX
 from pipeline.measures import Epoch
 from pipeline.processes.process_owner import ProcessOwner
@@ -162,13 +162,16 @@ def test_a_full_disk_is_the_nodes_fault_and_another_error_is_not(
 ) -> None:
     def run_job(*_: object) -> Iterator[Any]:
         yield "an epoch"
-        raise OSError(error, os.strerror(error))
+        raise error if isinstance(error, CacheUnusable) else OSError(error, os.strerror(error))
 
     monkeypatch.setattr(job_kinds, "run_job", run_job)
     slot.report()
     for error in (errno.ENOSPC, errno.EROFS):
         *_, unfit = slot.run(Job(number=0, settings=settings), None, [])
         assert unfit == NodeUnfit(f"cannot write ({os.strerror(error)}); make room on its disk")
+    error = CacheUnusable("cache_dir must be a writable folder with room")
+    *_, unfit = slot.run(Job(number=0, settings=settings), None, [])
+    assert unfit == NodeUnfit(f"cannot write ({error})")
     error = errno.ENOENT
     *_, crash = slot.run(Job(number=0, settings=settings), None, [])
     assert isinstance(crash, Crash)
