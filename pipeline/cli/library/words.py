@@ -112,7 +112,7 @@ def _format_dimension(key: str, values: object) -> str:
         return f"range({values.start},{values.stop},{values.step})"
     if isinstance(values, tuple):
         return _format_interval(key, values)
-    if isinstance(values, list | set | frozenset):
+    if isinstance(values, list):
         if not values:
             raise BadSetting(f"{key} must have a value to choose at least, got none; leave it out")
         return ",".join(_format_value(key, value) for value in values)
@@ -120,10 +120,21 @@ def _format_dimension(key: str, values: object) -> str:
 
 
 def _to_plain(values: object) -> object:
-    """Return arrays and numbers of NumPy as those of Python, also within a tuple or a list."""
+    """Return arrays and numbers of NumPy as those of Python, also within a tuple or a list; a set in order.
+
+    As it comes, a set of texts has another order in each process, which would be another space.
+    """
+    if isinstance(values, set | frozenset):
+        return sorted(map(_to_plain, values), key=_rank)
     if isinstance(values, tuple | list):
         return (tuple if isinstance(values, tuple) else list)(map(_to_plain, values))
     return values.tolist() if hasattr(values, "tolist") else values
+
+
+def _rank(value: object) -> tuple[bool, float, str]:
+    """Return what puts numbers in front, by their size, and all else behind them by its text."""
+    is_number = isinstance(value, int | float)
+    return (not is_number, value if is_number else 0.0, repr(value))  # type: ignore[return-value]
 
 
 def _format_interval(key: str, values: tuple[object, ...]) -> str:

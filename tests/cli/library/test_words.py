@@ -29,6 +29,8 @@ from pipeline.errors import BadSetting
         (["adam"], "adam"),
         ([np.int64(8), np.float32(0.5)], "8,0.5"),
         (np.array([8, 16]), "8,16"),
+        ({"sgd", "adam", "lion", "rmsprop", "lamb"}, "adam,lamb,lion,rmsprop,sgd"),  # the same in any process
+        (frozenset({16, np.int64(8), 128, None, "all"}), "8,16,128,all,null"),
         ((np.int64(16), np.int64(1024), "log"), "tag(log,int(interval(16,1024)))"),
         (7, "7"),
         ("a b", "'a b'"),
