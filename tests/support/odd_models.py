@@ -112,6 +112,22 @@ def unseeded(shape, classes, settings):
     return stack(shape, Draws(), layers.Dense(4, "tanh"), Draws(), layers.Dense(classes))
 
 
+class Centred(layers.Layer):
+    """Moves an average by its inputs and takes it from them at once."""
+
+    def build(self, shape):
+        self.average = self.add_weight(shape=shape[1:], initializer="zeros", trainable=False)
+
+    def call(self, inputs, training=False):
+        if training:
+            self.average.assign(0.5 * self.average + 0.5 * ops.mean(inputs, 0))
+        return inputs - self.average
+
+
+def centred(shape, classes, settings):
+    return stack(shape, layers.Dense(8, "relu"), Centred(), layers.Dense(classes))
+
+
 def spectral(shape, classes, settings):
     return stack(shape, layers.SpectralNormalization(layers.Dense(12, "relu")), layers.Dense(classes))
 

@@ -14,6 +14,7 @@ from typing import Any
 from pipeline.backend import Tensor, tf
 from pipeline.training import augmentation
 from pipeline.training.adversarial.fgsm import differentiate_by_samples, move_samples
+from pipeline.training.network.assigned_values import stop_gradients_of_assigned
 from pipeline.training.network.batch_norm import find_norm_layers, normalize_by_fused_kernel
 from pipeline.training.network.network_state import EpochInputs, NetworkEpochSpec, NetworkState
 from pipeline.training.network.pooled_convolution import find_pooled_convolutions, pool_before_activation
@@ -98,8 +99,12 @@ class CompiledNetwork:
             return inputs.plan.count_steps(step)
 
         samples, targets = batch
-        dropped = drop_out_by_streams(self.dropout_layers, inputs.shares, inputs.hyper.seed, get_step)
-        with dropped, normalize_by_fused_kernel(self._norm_layers), pool_before_activation(self._pooled):
+        with (
+            drop_out_by_streams(self.dropout_layers, inputs.shares, inputs.hyper.seed, get_step),
+            normalize_by_fused_kernel(self._norm_layers),
+            pool_before_activation(self._pooled),
+            stop_gradients_of_assigned(),
+        ):
             logits, others, penalties = self.model.stateless_call(
                 list(trained), list(others), samples, training=True, return_losses=True
             )
