@@ -36,6 +36,7 @@ from pipeline.settings.settings import Settings
 from pipeline.settings.training import Command
 from pipeline.trial.program_output import (
     hides_report,
+    is_broken_report,
     is_cut_report,
     is_nearly_report,
     parse_line,
@@ -183,6 +184,8 @@ class RunningCommand:
                 return report
             else:
                 self._write_log(line)
+                if is_broken_report(line):
+                    raise self._explain_nearly(line)
                 self._nearly = self._nearly or (line if is_nearly_report(line) else b"")
                 self._hidden += [line] if hides_report(line) else []
         self._check_exit()

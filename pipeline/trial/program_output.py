@@ -113,6 +113,13 @@ def is_cut_report(line: bytes) -> bool:
     return shown.startswith(b"{") and b"}" not in shown and b'"accuracy"' in shown
 
 
+def is_broken_report(line: bytes) -> bool:
+    """Return whether a line is a report that is no JSON, as `.75` of bc or `0,75` of a locale makes it."""
+    shown = show_line(line).strip()
+    is_object = shown.startswith(b"{") and shown.endswith(b"}")
+    return is_object and b'"accuracy"' in shown and parse_line(line) is None
+
+
 def hides_report(line: bytes) -> bool:
     """Return whether a line has a report in it that does not stand by itself."""
     # One pass: a pattern that begins at any brace would look through a line of many once for each.

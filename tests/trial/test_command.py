@@ -108,6 +108,11 @@ def test_the_cost_is_the_cpu_seconds_of_the_program_and_its_children(program: Ma
         ("print('accuracy 0.9')", "a line of JSON by itself, got 'accuracy 0.9'; print {\"epoch\": 1,"),
         ("print('INFO:', json.dumps({'accuracy': 0.5}))", "got 'INFO: {\"accuracy\": 0.5}'; print"),
         ("print({'accuracy': 0.5})", "got \"{'accuracy': 0.5}\"; print"),
+        (  # what bc writes of a share: the first and the last are JSON, and would be all
+            "say(accuracy=0)\nprint('{\"accuracy\": .75}')\nsay(accuracy=1)",
+            "got '{\"accuracy\": .75}'; print",
+        ),
+        ("say(accuracy=0)\nprint('{\"accuracy\": 0,5 }')\nsay(accuracy=1)", "got '{\"accuracy\": 0,5 }'"),
         ("say(val_accuracy=0.5)", "by itself, got '{\"val_accuracy\": 0.5}'; print"),
         ("say(Acc=0.5)", "by itself, got '{\"Acc\": 0.5}'; print"),
         (
