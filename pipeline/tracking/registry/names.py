@@ -10,6 +10,8 @@ from pipeline.tracking.runs.owner_tags import read_owner
 
 MEMBER = "member"
 """Tag of a model and of its version: number and epoch of the point whose model it is."""
+REACHED = "trained_again"
+"""Tag of both where a loop, trained again for the model, came to another accuracy: that of the model."""
 LOOKED_AT = 20
 """Versions of a name whose runs are looked at."""
 

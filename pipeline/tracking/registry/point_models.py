@@ -7,8 +7,10 @@ from pipeline.errors import FulcrumError
 from pipeline.search.confirmation import PointTraining, TrainedPoint, train_loop_point
 from pipeline.settings.measuring import Membership
 from pipeline.tracking import mlflow_store, model_artifact
-from pipeline.tracking.registry.names import MEMBER
+from pipeline.tracking.registry.names import MEMBER, REACHED
+from pipeline.tracking.registry.study_versions import describe_trained_again
 from pipeline.tracking.serving.point_facts import PointFacts
+from pipeline.trial.reports import ROUNDING
 
 if TYPE_CHECKING:  # a study of a user's own loop needs no TensorFlow
     import keras
@@ -75,5 +77,9 @@ def log_loop_point(point: PointTraining, study: str, run_id: str, name: str, abo
     trained = train_loop_point(point)
     if trained is None or trained.model is None:
         return None
+    tags, reached = {MEMBER: name}, trained.curve.last.validation_accuracy
+    if about.accuracy is not None and abs(reached - about.accuracy) > ROUNDING:
+        tags[REACHED] = f"{reached:.6g}"
+        about = replace(about, note=about.note + describe_trained_again(tags))
     card = loop_cards.make_point_card(client, run_id, about, point.settings, trained)
-    return log_loop_model(trained.model, run_id, study, {MEMBER: name}, card)
+    return log_loop_model(trained.model, run_id, study, tags, card)

@@ -145,14 +145,28 @@ def _register(task: "Sweep", record: "StudyRecorder", member: FrontierPoint) -> 
 
 def _log_member(task: "Sweep", record: "StudyRecorder", member: FrontierPoint, run_id: str) -> str | None:
     point = plan_point(task, member)
-    about = PointFacts(member.command, study_markdown.describe_point(member), member.confirmation is not None)
+    note, is_confirmed = study_markdown.describe_point(member), member.confirmation is not None
+    about = PointFacts(member.command, note, is_confirmed, accuracy=member.point.accuracy)
     if isinstance(point.settings.trial, UserLoop):
         if not user_loop.can_report_model(point.settings):
             return None
-        return task.dispatcher.call(log_loop_point, point, record.study, run_id, member.name, about)
+        version = task.dispatcher.call(log_loop_point, point, record.study, run_id, member.name, about)
+        _tell_of_another(record, version, member)
+        return version
     trained = task.dispatcher.call(train_point, point)
     about = replace(about, spent=list_spent(trained.last, record.cost_metric, point.settings.price))
     return task.dispatcher.call_here(log_point, point, trained, record.study, run_id, member.name, about)
+
+
+def _tell_of_another(record: "StudyRecorder", version: str | None, member: FrontierPoint) -> None:
+    """Say where the model of a loop is not that of its point: it was trained again and came out otherwise."""
+    tags = record.client.get_model_version(record.study, version).tags if version else {}
+    if text := study_versions.describe_trained_again(tags):
+        print(
+            f"trial {member.trial.number}, epoch {member.epoch}: the loop reached "
+            f"{member.measure.format(member.point.accuracy)}{text}; draw all that is random by settings.seed",
+            file=sys.stderr,
+        )
 
 
 def _remove_half(record: "StudyRecorder", run_id: str, name: str, is_new: bool) -> None:

@@ -1,7 +1,7 @@
 """The versions of a study's model: which of them are the study's, what each says, and what aliases name."""
 
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
 from mlflow.entities.model_registry import ModelVersion
@@ -9,9 +9,10 @@ from mlflow.exceptions import MlflowException
 
 from pipeline.reports import study_markdown
 from pipeline.search.study_trial import FrontierPoint
+from pipeline.settings.searching.measures import ACCURACY_MEASURE
 from pipeline.settings.searching.objectives import FURTHER
 from pipeline.tracking import mlflow_runs
-from pipeline.tracking.registry.names import MEMBER
+from pipeline.tracking.registry.names import MEMBER, REACHED
 from pipeline.tracking.study_place import STUDY_ID, read_study_id
 
 if TYPE_CHECKING:
@@ -21,7 +22,8 @@ LOGGED = "models:/"
 """Begins the source of a version whose model has an id of its own."""
 NO_STAGES = (None, "", "None")
 """What MLflow calls a version that nobody has moved to a stage."""
-OUR_TAGS = {MEMBER, STUDY_ID, "validation_accuracy", "device_seconds", "seeds", "test_accuracy", *FURTHER}
+_FIGURES = {"validation_accuracy", "device_seconds", "seeds", "test_accuracy", *FURTHER}
+OUR_TAGS = {MEMBER, REACHED, STUDY_ID} | _FIGURES
 
 
 def read_registered(record: "StudyRecorder") -> dict[str, str]:
@@ -69,14 +71,21 @@ def has_model(record: "StudyRecorder", version: str) -> bool:
 
 def describe_version(record: "StudyRecorder", version: str, member: FrontierPoint) -> None:
     """Say of a version what its point was chosen by and what the test split says; a person's text stays."""
-    client, text = record.client, f"{study_markdown.describe_point(member)}: {member.command}"
-    recorded = client.get_model_version(record.study, version)
+    client, recorded = record.client, record.client.get_model_version(record.study, version)
+    about = study_markdown.describe_point(member) + describe_trained_again(recorded.tags)
+    text = f"{about}: {member.command}"
     if _is_our_text(recorded, member.command) and recorded.description != text:
         client.update_model_version(record.study, version, text)
     tags = {STUDY_ID: record.runs.tags[STUDY_ID], **_list_figures(member)}
     for name, value in tags.items():
         if recorded.tags.get(name) != value:
             client.set_model_version_tag(record.study, version, name, value)
+
+
+def describe_trained_again(tags: Mapping[str, str]) -> str:
+    """Describe the model of a version that came to another accuracy than its point; "" where none did."""
+    reached = tags.get(REACHED)
+    return f"; its model, trained again, has {ACCURACY_MEASURE.format(float(reached))}" if reached else ""
 
 
 def _list_figures(member: FrontierPoint) -> dict[str, str]:

@@ -9,10 +9,11 @@ class PointFacts:
     """What a study knows of a point.
 
     `command`: what trains to it; `note`: a line of its figures; `spent`: what the training of its weights has
-    cost, by metric.
+    cost, by metric; `accuracy`: of the point itself, by its own seed alone.
     """
 
     command: str
     note: str
     is_confirmed: bool
     spent: Mapping[str, float] = field(default_factory=dict)
+    accuracy: float | None = None

@@ -4,8 +4,10 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import mlflow
 import pytest
@@ -15,12 +17,15 @@ from pipeline.search.confirmation import PointTraining
 from pipeline.search.workers import user_job
 from pipeline.search.workers.job import Job, TrialOutcome
 from pipeline.search.workers.job_kinds import run_job
-from pipeline.tracking.registry import point_models
+from pipeline.tracking.registry import point_models, study_models, study_versions
 from pipeline.tracking.serving.point_facts import PointFacts
+from pipeline.tracking.study_place import STUDY_ID
+from pipeline.tracking.study_recorder import StudyRecorder
 from pipeline.trial import user_code
 from pipeline.trial.reports import OURS
 from tests.conftest import CHECKOUT
 from tests.support import my_loops
+from tests.support.studies import study as make_study
 from tests.trial.test_user_loop import CALL, settings_of
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -86,6 +91,33 @@ def test_a_run_is_recorded_with_its_keys_its_numbers_its_model_and_a_card(
     assert "- 99 % of three seeds" in card
     assert "run --it" in card
     assert "J of training" in card
+
+
+@pytest.mark.parametrize("accuracy", [0.5, 0.75])
+def test_a_model_that_came_out_otherwise_than_its_point_says_so(
+    accuracy: float, store: mlflow.MlflowClient, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A loop that draws by no seed has another model each time: the point's figures are not those of it."""
+    settings, member = settings_of("modelling", "foreign=false"), make_study().frontier[0]
+    member = replace(member, point=replace(member.point, accuracy=accuracy))
+    run = store.create_run(store.create_experiment(f"trained again, {accuracy}"))
+    record = cast(StudyRecorder, SimpleNamespace(client=store, study="again", runs=run.data))
+    record.runs.tags[STUDY_ID] = "1"
+    about = PointFacts("run --it", "75 % of one seed", is_confirmed=False, accuracy=accuracy)
+    point = PointTraining(settings, tmp_path / "checkpoint.npz", under_shift=False)
+    version = point_models.log_loop_point(point, "again", run.info.run_id, member.name, about)
+    assert version
+    study_models._tell_of_another(record, version, member)
+    study_versions.describe_version(record, version, member)
+    made = store.get_model_version("again", version)
+    card = read_card(f"{mlflow.artifacts.download_artifacts(made.source)}/model_card.md")
+    text = "; its model, trained again, has 50.00%"
+    assert (text in made.description) == (text in card) == (accuracy != 0.5)
+    assert made.tags.keys() <= study_versions.OUR_TAGS
+    name = f"trial {member.trial.number}, epoch {member.epoch}"
+    line = f"{name}: the loop reached 75.00%{text}; draw all that is random by settings.seed\n"
+    assert capsys.readouterr().err == ("" if accuracy == 0.5 else line)
+    store.delete_registered_model("again")
 
 
 def read_card(path: str) -> str:
