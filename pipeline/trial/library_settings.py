@@ -106,6 +106,12 @@ SETTINGS = {
         lambda tensorflow, value: tensorflow.config.run_functions_eagerly(value),
         lambda _: False,
     ),
+    "multiprocessing.start_method": LibrarySetting(  # which can be set once, unless it is forced
+        "multiprocessing",
+        lambda multiprocessing: multiprocessing.get_start_method(allow_none=True),
+        lambda multiprocessing, value: multiprocessing.set_start_method(value, force=True),
+        lambda _: None,
+    ),
     "sklearn.config": LibrarySetting(
         "sklearn",
         lambda sklearn: sklearn.get_config(),

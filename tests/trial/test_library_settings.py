@@ -1,5 +1,6 @@
 """A default of a library that one loop sets is not that of the next one."""
 
+import multiprocessing
 import os
 import sys
 from collections.abc import Callable
@@ -62,6 +63,17 @@ def test_what_a_library_begins_with_is_known_without_having_seen_it(
     assert dict(read_settings())[name] != fresh
     write_setting(name, None)
     assert dict(read_settings())[name] == fresh
+
+
+def test_each_loop_may_say_once_how_processes_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python lets nobody say it twice: the second trial of a process failed where it said the same."""
+    monkeypatch.setattr(multiprocessing.context._default_context, "_actual_context", None)
+    for world in (first := UserWorld(), UserWorld()):
+        with world.entered():
+            multiprocessing.set_start_method("spawn")
+        assert multiprocessing.get_start_method(allow_none=True) is None
+    with first.entered():
+        assert multiprocessing.get_start_method(allow_none=True) == "spawn"
 
 
 @pytest.mark.parametrize(("variable", "begins"), [(None, False), ("1", True)])
