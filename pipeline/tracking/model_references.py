@@ -3,6 +3,7 @@
 import json
 import re
 import tempfile
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,13 +17,13 @@ from pipeline.files import expand_home
 from pipeline.models.serving.description import DESCRIPTION_FILE, ModelDescription, decode_description
 from pipeline.secrets import mask
 from pipeline.settings.command_line import Overrides
-from pipeline.settings.searching.objectives import EPSILON
+from pipeline.settings.searching.objectives import EPSILON, KINDS_OF_ENERGY, OBJECTIVES
 from pipeline.tracking import mlflow_store
 from pipeline.tracking.mlflow_runs import DATA, PRIVACY
 from pipeline.tracking.runs.command_record import read_overrides
 from pipeline.tracking.serving import flavor, model_files
 from pipeline.training import warm_start
-from pipeline.training.warm_start import TrainingState
+from pipeline.training.warm_start import PastCost, TrainingState
 
 if TYPE_CHECKING:
     import keras
@@ -168,14 +169,14 @@ def find_folder(reference: ModelReference) -> Path:
     return folder
 
 
-def load_training_state(reference: ModelReference, device: str) -> tuple[TrainingState | None, float]:
-    """Load what a model's run left for a later one, and its device-seconds; None and 0 without a run.
+def load_training_state(reference: ModelReference, device: str) -> tuple[TrainingState | None, PastCost]:
+    """Load what a model's run left for a later one, and what it has cost; None and nothing without a run.
 
     Raises:
         BadModel: it was trained on another kind of device, whose seconds cannot be added to this one's.
     """
     if reference.run_id is None:
-        return None, 0.0
+        return None, PastCost()
     client = mlflow_store.open_store()
     metrics = client.get_run(reference.run_id).data.metrics
     other_kind = "gpu" if device == "cpu" else "cpu"
@@ -190,7 +191,14 @@ def load_training_state(reference: ModelReference, device: str) -> tuple[Trainin
             state = warm_start.unpack(Path(path).read_bytes())
     except (MlflowException, OSError):  # a run that left nothing, as where other weights than the last count
         state = None
-    return state, float(metrics.get(f"{device}_seconds", 0.0))
+    return state, _read_past_cost(metrics, f"{device}_seconds")
+
+
+def _read_past_cost(metrics: Mapping[str, float], cost_metric: str) -> PastCost:
+    """Read what a run has cost; its energy is unknown where the run says nothing of it."""
+    measured, estimated = (metrics.get(OBJECTIVES[name].metric) for name in KINDS_OF_ENERGY)
+    joules = estimated if measured is None else measured
+    return PastCost(metrics.get(cost_metric, 0.0), joules, measured is None and estimated is not None)
 
 
 def read_data(reference: ModelReference) -> str | None:

@@ -108,17 +108,20 @@ class RunRecorder:
         if isinstance(start, WarmStart):
             tags = {"continued_from": start.run_id or "", "continued_fresh": ",".join(start.fresh_layers)}
             self.set_tags({**tags, "continued_optimizer": str(start.training_state is not None).lower()})
-            self.add_metrics({"train/device_seconds_before": start.device_seconds})
+            self.add_metrics({"train/device_seconds_before": start.past_cost.device_seconds})
 
     def record_clock(self, curve: Curve, energy: PowerDraw, price: Price) -> None:
-        """Record how far others used the device, the energy and its price; what is unknown is absent."""
+        """Record how far others used the device, the energy of the whole curve and its price.
+
+        What is unknown is absent; `energy`: of what was trained now, for its power.
+        """
         last = curve.last
         contended = sum(epoch.contended for epoch in curve.epochs)
         self.set_tags({"contended": str(contended > 0).lower()})
         metrics = {
             "train/contended_epochs": contended,
             "train/lost_seconds": last.lost_seconds,
-            **name_energy(energy.joules, energy.estimated, price),
+            **name_energy(last.joules, last.joules_estimated, price),
             "train/power_watts": None if energy.estimated else energy.watts,
             "train/gpu_busy": energy.busy,
             f"cost_{price.currency}": price.of(last.device_seconds),

@@ -24,7 +24,14 @@ from pipeline.training.checkpoints import Checkpoint
 from pipeline.training.kept_epoch import choose_epoch, is_better
 from pipeline.training.loop import Loop, start_loop
 from pipeline.training.privacy.account import PrivacySpent, open_account, sum_up
-from pipeline.training.warm_start import Start, TrainingState, WarmStart, get_loop_kind, get_weights_of
+from pipeline.training.warm_start import (
+    PastCost,
+    Start,
+    TrainingState,
+    WarmStart,
+    get_loop_kind,
+    get_weights_of,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -216,22 +223,23 @@ def _get_earlier_cost(start: Start, checkpoint: Checkpoint | None) -> float:
     """Return the device-seconds that were spent before this training began."""
     if checkpoint is not None:
         return checkpoint.curve.last.device_seconds
-    return start.device_seconds if isinstance(start, WarmStart) else 0.0
+    return start.past_cost.device_seconds if isinstance(start, WarmStart) else 0.0
 
 
 def _add_earlier_cost(epoch: Epoch, start: Start, checkpoint: Checkpoint | None) -> Epoch:
     """Return the epoch with what was spent before the pause, or by the run that this one goes on from."""
-    lost, joules, estimated = 0.0, epoch.joules, epoch.joules_estimated
+    earlier: Epoch | PastCost = start.past_cost if isinstance(start, WarmStart) else PastCost()
+    lost = 0.0
     if checkpoint is not None:
-        last = checkpoint.curve.last
-        lost, estimated = last.lost_seconds, estimated or last.joules_estimated
-        joules = None if last.joules is None or joules is None else last.joules + joules
+        earlier = checkpoint.curve.last
+        lost = earlier.lost_seconds
+    unknown = earlier.joules is None or epoch.joules is None
     return replace(
         epoch,
-        device_seconds=_get_earlier_cost(start, checkpoint) + epoch.device_seconds,
+        device_seconds=earlier.device_seconds + epoch.device_seconds,
         lost_seconds=lost + epoch.lost_seconds,
-        joules=joules,
-        joules_estimated=estimated,
+        joules=None if unknown else earlier.joules + epoch.joules,  # type: ignore[operator]
+        joules_estimated=earlier.joules_estimated or epoch.joules_estimated,
     )
 
 

@@ -40,12 +40,21 @@ class TrainingState:
     steps: int
 
 
+@dataclass(frozen=True, slots=True)
+class PastCost:
+    """What earlier runs have cost; the fields: see `measures.Epoch`."""
+
+    device_seconds: float = 0.0
+    joules: float | None = 0.0
+    joules_estimated: bool = False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WarmStart:
     """Where a run begins that goes on from another run.
 
     `training_state`: what the optimizer remembers, None where it does not fit; `epochs`, `steps`: so many
-    were trained before this run; `device_seconds`: what they cost; `fresh_layers`: names of the layers that
+    were trained before this run; `past_cost`: what that took; `fresh_layers`: names of the layers that
     begin with new weights.
     """
 
@@ -53,7 +62,7 @@ class WarmStart:
     training_state: TrainingState | None
     epochs: int
     steps: int
-    device_seconds: float
+    past_cost: PastCost
     fresh_layers: tuple[str, ...]
     run_id: str | None
 
@@ -153,7 +162,7 @@ def _get_shapes(arrays: Sequence[np.ndarray]) -> list[tuple[int, ...]]:
 def plan_warm_start(
     model: Any,
     state: TrainingState | None,
-    device_seconds: float,
+    past_cost: PastCost,
     run_id: str | None,
     settings: Settings,
     prepared: Prepared,
@@ -168,7 +177,7 @@ def plan_warm_start(
         training_state=state if fits else None,
         epochs=state.epochs if state is not None else 0,
         steps=state.steps if state is not None and fits else 0,
-        device_seconds=device_seconds,
+        past_cost=past_cost,
         fresh_layers=fresh,
         run_id=run_id,
     )

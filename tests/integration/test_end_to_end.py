@@ -444,6 +444,8 @@ def test_a_run_goes_on_from_another_and_pays_for_both(fulcrum: Run) -> None:
     assert second.data.tags["continued_optimizer"] == "true"
     assert second.data.metrics["cpu_seconds"] > first.data.metrics["cpu_seconds"]
     assert second.data.metrics["train/device_seconds_before"] == first.data.metrics["cpu_seconds"]
+    (energy,) = {"train/energy_joules", "train/estimated_joules"} & first.data.metrics.keys()
+    assert second.data.metrics[energy] > first.data.metrics[energy]
     assert second.data.metrics["accuracy"] > first.data.metrics["accuracy"]
 
 

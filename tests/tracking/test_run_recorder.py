@@ -75,6 +75,7 @@ def test_a_neighbour_the_energy_and_the_price_are_recorded(client: mlflow.Mlflow
             contended=True,
             core_share=0.25,
             lost_seconds=5400.0,
+            joules=90.0,
         ),
     )
     held = replace(HELD, cores=(1, 3))
@@ -107,9 +108,15 @@ def test_an_estimate_of_energy_has_names_of_its_own(
     client: mlflow.MlflowClient, estimated: bool, names: set[str]
 ) -> None:
     epoch = Epoch(
-        number=1, device_seconds=0.001, train_loss=1.0, validation_loss=1.0, validation_accuracy=0.5
+        number=1,
+        device_seconds=0.001,
+        train_loss=1.0,
+        validation_loss=1.0,
+        validation_accuracy=0.5,
+        joules=3.6e6,
+        joules_estimated=estimated,
     )
-    drawn = PowerDraw(3.6e6, 30.0, estimated=estimated)
+    drawn = PowerDraw(3.0e6, 30.0, estimated=estimated)  # the others were drawn before a pause
     with record_run(compose([]), "run", HELD) as record:
         record.record_clock(
             Curve("some CPU", True, (epoch,)), drawn, compose(["price.carbon=400"]).settings.price

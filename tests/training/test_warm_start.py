@@ -13,6 +13,7 @@ from pipeline.settings.training import Engine
 from pipeline.training import warm_start
 from pipeline.training.train import Start, Trained, train
 from pipeline.training.warm_start import (
+    PastCost,
     WarmStart,
     pack,
     plan_warm_start,
@@ -33,7 +34,8 @@ def after(item: Trained, settings: Settings, data: Prepared = DATA, start: Start
     left = item.to_training_state(start)
     assert left is not None
     kept = unpack(pack(left))
-    spent = item.curve.last.device_seconds
+    last = item.curve.last
+    spent = PastCost(last.device_seconds, last.joules, last.joules_estimated)
     return plan_warm_start(item.build_model(), kept, spent, "id", settings, data, Engine(item.engine))
 
 
@@ -53,6 +55,8 @@ def test_two_epochs_and_two_more_are_four(engine: str, words: str) -> None:
         np.testing.assert_allclose(ours, other, rtol=1e-5, atol=1e-6)
     spent = first.curve.last.device_seconds
     assert second.curve.epochs[0].device_seconds > spent
+    assert first.curve.last.joules is not None
+    assert second.curve.epochs[0].joules > first.curve.last.joules  # type: ignore[operator]
     again = second.to_training_state(start)
     assert again is not None
     assert (again.epochs, again.steps) == (4, 4 * 30)

@@ -81,11 +81,9 @@ def _plan_start(preparation: Preparation) -> "tuple[Preparation, Start]":
     reference = model_references.find_model(settings.train.start_from)
     model = model_references.load_model(reference)
     prepared = warm_start.take_over_scaling(model, preparation.prepared)
-    state, device_seconds = model_references.load_training_state(reference, preparation.device.kind)
+    state, past_cost = model_references.load_training_state(reference, preparation.device.kind)
     engine = engine_choice.pick_engine(settings, preparation.device, prepared)
-    start = warm_start.plan_warm_start(
-        model, state, device_seconds, reference.run_id, settings, prepared, engine
-    )
+    start = warm_start.plan_warm_start(model, state, past_cost, reference.run_id, settings, prepared, engine)
     if start.fresh_layers:
         print(f"train.from: {', '.join(start.fresh_layers)} did not fit and begin anew", file=sys.stderr)
     return replace(preparation, prepared=prepared), start

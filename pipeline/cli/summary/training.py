@@ -7,7 +7,7 @@ from rich.markup import escape
 
 from pipeline.cli.summary.rows import Rows, format_seconds
 from pipeline.formatting import format_count, format_number, format_score
-from pipeline.measures import Epoch, PowerDraw, Seconds
+from pipeline.measures import Epoch, Seconds
 from pipeline.settings.measuring import Price
 from pipeline.trial.reports import TEST
 
@@ -39,7 +39,7 @@ def list_training(trained: "Trained", seconds: Seconds, record: "RunRecorder") -
             f"[bold]{format_seconds(cost)}[/] for {format_count(last, 'epoch')} of training{kept}",
         ),
         ("", f"[dim]not in it: {excluded}[/]"),
-        *list_prices(cost, trained.settings.price, trained.energy),
+        *list_prices(trained.curve.last, trained.settings.price, trained.energy.watts),
         *list_privacy(trained.privacy.describe() if trained.privacy else ""),
         ("device", f"{trained.device} [dim]({trained.engine} loop{_format_measured(trained)})[/]"),
         *list_contention(trained.curve.epochs),
@@ -71,26 +71,29 @@ def list_loop(trained: "LoopTrained", price: Price, record: "RunRecorder") -> Ro
         *((escape(name), f"{value:.6g}") for name, value in others.items()),
         (record.cost_metric, cost),
         *([("", left_out)] if seconds.validate else []),
-        *list_prices(last.device_seconds, price, trained.energy),
+        *list_prices(last, price, trained.energy.watts),
         ("device", curve.device),
         *list_contention(curve.epochs),
     ]
 
 
-def list_prices(device_seconds: float, price: Price, drawn: PowerDraw) -> Rows:
-    """List money, energy and carbon dioxide of a training, as far as they are known."""
-    money, currency = price.of(device_seconds), price.currency.upper()
+def list_prices(last: Epoch, price: Price, power: float | None) -> Rows:
+    """List money, energy and carbon dioxide of a training up to its last epoch, as far as they are known.
+
+    `power`: mean watts of what was trained now.
+    """
+    money, currency = price.of(last.device_seconds), price.currency.upper()
     rows: Rows = []
     if money is not None:
         hourly = f"at {price.per_hour} {currency} an hour of one device"
         rows.append(("price", f"{format_number(money)} {currency} {hourly}"))
-    if drawn.joules is not None:
-        how = "; [yellow]an estimate, the device tells nothing[/]" if drawn.estimated else ""
-        watts = "" if drawn.watts is None else f", {format_number(drawn.watts)} W on average"
-        rows.append(("energy", f"{format_number(drawn.joules)} J{watts}{how}"))
-        carbon = price.weigh_carbon(drawn.joules)
+    if last.joules is not None:
+        how = "; [yellow]an estimate, the device tells nothing[/]" if last.joules_estimated else ""
+        watts = "" if power is None else f", {format_number(power)} W on average"
+        rows.append(("energy", f"{format_number(last.joules)} J{watts}{how}"))
+        carbon = price.weigh_carbon(last.joules)
         if carbon is not None:
-            of = " of an estimate" if drawn.estimated else ""
+            of = " of an estimate" if last.joules_estimated else ""
             rows.append(("carbon", f"{format_number(carbon)} g CO2 at {price.carbon:g} g a kWh{of}"))
     return rows
 

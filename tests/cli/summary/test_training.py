@@ -14,7 +14,7 @@ from tests.support import tiny
 
 
 def price_rows(made: Trained) -> Rows:
-    return list_prices(made.curve.last.device_seconds, made.settings.price, made.energy)
+    return list_prices(made.curve.last, made.settings.price, made.energy.watts)
 
 
 QUIET = Epoch(number=1, device_seconds=1800.0, train_loss=1.0, validation_loss=1.0, validation_accuracy=0.5)
@@ -31,16 +31,21 @@ def test_the_epoch_whose_weights_count_is_named_where_it_is_not_the_last() -> No
 
 def test_a_price_and_energy_are_shown_where_they_are_known() -> None:
     assert price_rows(tiny.trained("", QUIET)) == []
-    known = tiny.trained("price.per_hour=3", QUIET, drawn=PowerDraw(90.0, 30.0))
+    known = tiny.trained("price.per_hour=3", replace(QUIET, joules=90.0), drawn=PowerDraw(90.0, 30.0))
     assert price_rows(known) == [
         ("price", "1.5 USD at 3.0 USD an hour of one device"),
         ("energy", "90 J, 30 W on average"),
     ]
     assert price_rows(tiny.trained("price.per_hour=0", QUIET))[0][1].startswith("0 USD")
-    measured = price_rows(tiny.trained("price.carbon=400", QUIET, drawn=PowerDraw(3.6e5, 30.0)))
+    paid = replace(QUIET, joules=3.6e5)  # half of it by the run that this one goes on from
+    measured = price_rows(tiny.trained("price.carbon=400", paid, drawn=PowerDraw(1.8e5, 30.0)))
     assert measured[-1] == ("carbon", "40 g CO2 at 400 g a kWh")
     guessed = price_rows(
-        tiny.trained("price.carbon=400", QUIET, drawn=PowerDraw(3.6e5, 30.0, estimated=True))
+        tiny.trained(
+            "price.carbon=400",
+            replace(paid, joules_estimated=True),
+            drawn=PowerDraw(3.6e5, 30.0, estimated=True),
+        )
     )
     assert guessed == [
         ("energy", "360,000 J, 30 W on average; [yellow]an estimate, the device tells nothing[/]"),
