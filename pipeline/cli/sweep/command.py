@@ -69,7 +69,7 @@ def run(words: Sequence[str]) -> None:
         from pipeline.search.energy_objective import check_energy
         from pipeline.trial.network import forget_prepared, load_prepared
 
-        pool.call(check_energy, settings.search.objectives, device)
+        pool.call(check_energy, settings, device)
         words, plan, remarks = _settle_energy(words, plan, device, pool)
         settings = plan.command_line.settings
         forget_prepared()
@@ -95,8 +95,9 @@ def _settle_energy(
     """
     from pipeline.search.energy_objective import settle_energy
 
-    names = plan.command_line.settings.search.objectives
-    settled = call_in_pool(pool, settle_energy, names, device) if ENERGY in names else names
+    settings = plan.command_line.settings
+    names = settings.search.objectives
+    settled = call_in_pool(pool, settle_energy, settings, device) if ENERGY in names else names
     if settled == names:
         return words, plan, []
     words = [*words, f"search.objectives=[{','.join(settled)}]"]
