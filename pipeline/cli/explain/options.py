@@ -8,6 +8,7 @@ from pathlib import PurePath
 from pipeline.cli.explain import foreign_values
 from pipeline.cli.explain.advice import Advice, plain
 from pipeline.cli.explain.values import split_values
+from pipeline.settings.rules import FUNCTION
 from pipeline.settings.searching.objectives import ENERGY, OBJECTIVES
 from pipeline.settings.searching.quantities import read_budget, write_amount
 
@@ -29,6 +30,8 @@ def translate_choice(key: str, value: str, names: Sequence[str]) -> Advice | Non
     """Translate an option of a group, or one of the `names` of a setting; None where nobody knows it."""
     if key == "data" and ("/" in value or PurePath(value).suffix.lower() in TABLES):
         return name_file(value)
+    if key == "trial" and FUNCTION.fullmatch(value):
+        return Advice(("trial=function", f"trial.call={value.replace('.py:', ':')}"))
     if several := _translate_several(key, value, names):
         return several
     small = value.strip(" =>:~;,\"'").lower()

@@ -40,15 +40,15 @@ def check_words(pairs: Sequence[str], conf: Path) -> None:
             raise BadSetting(
                 f"{key} can only be set, not added, deleted or moved, got {pair!r}; write {key}=VALUE"
             )
-        _check_group(key, pair)
+        _check_group(key, pair, pairs)
         if override.is_sweep_override():
-            check_known(pair)
+            check_known(pair, pairs)
             raise _explain_several(key, pair, pairs)
         if is_group(key, conf):
             _check_option(key, override, conf)
 
 
-def check_known(pair: str) -> None:
+def check_known(pair: str, typed: Sequence[str] = ()) -> None:
     """Check that a word with several values sets what can vary: a setting, or a name of the user's below one.
 
     Raises:
@@ -61,7 +61,7 @@ def check_known(pair: str) -> None:
             f"{key} must be one of {options}, got several in {pair!r}; give one, and vary its keys"
         )
     if key not in rules and not any(key.startswith(f"{rule}.") for rule in rules if "." in rule):
-        raise _explain_unknown(key, [pair])
+        raise _explain_stranger(key, pair, typed)
 
 
 def _explain_several(key: str, pair: str, pairs: Sequence[str]) -> BadSetting:
@@ -95,14 +95,23 @@ def is_group(key: str, conf: Path) -> bool:
     return "." not in key and (conf / key).is_dir()
 
 
-def _check_group(key: str, pair: str) -> None:
+def _check_group(key: str, pair: str, pairs: Sequence[str]) -> None:
     group = group_of(key)
     if group == "hydra":
         raise BadSetting(f"{key} is Hydra's own and not a setting of a trial, got {pair!r}; leave it out")
     if group == "claim":
         raise BadSetting(f"{key} belongs to an experiment, got {pair!r}; set it in conf/experiment/")
     if group not in _group_names() or "/" in key:
-        raise _explain_unknown(key, [pair])
+        raise _explain_stranger(key, pair, pairs)
+
+
+def _explain_stranger(key: str, pair: str, typed: Sequence[str]) -> BadSetting:
+    """Return the error of a key that is none, or of a loop without `trial=`, whose key it may be."""
+    words = Overrides(typed)
+    loop = next((each for each in ("trial.call", "trial.command") if words.find(each)), None)
+    if loop and words.find("trial") is None:
+        return _explain_unknown(loop, typed)
+    return _explain_unknown(key, [pair])
 
 
 @cache

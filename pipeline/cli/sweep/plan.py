@@ -118,7 +118,7 @@ def make_plan(words: Sequence[str]) -> SweepPlan:
     """
     pairs = loop_words.rename(arguments.normalise_words(words))
     fixed, varied = sweep_space.split_words(pairs)
-    _check_varied(varied, has_own_keys=loop_words.find_kind(pairs) is not None)
+    _check_varied(fixed, varied, has_own_keys=loop_words.find_kind(pairs) is not None)
     command_line, first = compose(fixed, Overrides(varied).keys), None
     if command_line.settings.search.from_diagnosis:
         fixed, first = _split_diagnosis(command_line.settings.search, fixed, varied)
@@ -163,14 +163,14 @@ def make_plan(words: Sequence[str]) -> SweepPlan:
     return SweepPlan(typed, trial_words, space_with_epochs, epochs, (*left_out, *unfit))
 
 
-def _check_varied(varied: Sequence[str], has_own_keys: bool) -> None:
+def _check_varied(fixed: Sequence[str], varied: Sequence[str], has_own_keys: bool) -> None:
     """Refuse several values of what is no setting, unless keys are a user's own, and of what is one data set.
 
     A study has one set of data, and a path may have a comma.
     """
     for word in varied:
         if not has_own_keys:
-            check_known(word)
+            check_known(word, (*fixed, *varied))
         if key_of(word) in ONE_DATA_SET:
             raise BadSetting(
                 f"{key_of(word)} must be one value, got several in {word!r}; quote a value with a comma"

@@ -41,6 +41,12 @@ from pipeline.errors import BadSetting, FulcrumError
             "data=audio_folder data.path=sounds data.seconds=0,25",
             ["data.seconds must be one value, got 0,25; did you mean data.seconds=0.25?"],
         ),
+        (
+            "trial.call=mine:train lr=0.1",
+            ["trial has no setting call", "write trial=function trial.call=mine:train"],
+        ),
+        ("lr=0.1 trial.command=./train.sh", ["write trial=command trial.command=./train.sh"]),
+        ("trial=mine.py:train lr=0.1", ["did you mean trial=function trial.call=mine:train?"]),
         ("model.dropout=50%", ["did you mean model.dropout=0.5?"]),
         ("model.hidden=16\u201364", ["write 'model.hidden=int(interval(16,64))' with sweep"]),
         ("search.budget=$0.5", ["search.budget must be an amount", "got $0.5; write search.budget=0.5usd"]),
