@@ -70,6 +70,12 @@ def _apply_dense(optimizer: Any) -> None:
     optimizer.apply = apply_dense
 
 
+def _widen_penalties(model: Any, wide: Any) -> None:
+    """Let penalties of layers in half precision be added to the loss, as Keras by itself does not."""
+    add_up = model._aggregate_additional_loss
+    model._aggregate_additional_loss = lambda loss: tf.cast(add_up(loss), wide)
+
+
 class KerasLoop:
     """Plain `model.fit(shuffle=False)`, one epoch a call."""
 
@@ -102,6 +108,7 @@ class KerasLoop:
             self._loss = self._network.loss.make_keras_twin()
             self._xla = self._network.policy is Policy.mixed_float16 and device.kind == "cpu"
             self._model.compile(self._optimizer, self._loss, jit_compile=self._xla, auto_scale_loss=False)
+            _widen_penalties(self._model, self._network.wide)
             if ball is not None:
                 self._train_on_moved_samples()
 

@@ -128,6 +128,10 @@ def centred(shape, classes, settings):
     return stack(shape, layers.Dense(8, "relu"), Centred(), layers.Dense(classes))
 
 
+def penalized(shape, classes, settings):
+    return stack(shape, layers.Dense(8, "relu", activity_regularizer="l2"), layers.Dense(classes))
+
+
 def spectral(shape, classes, settings):
     return stack(shape, layers.SpectralNormalization(layers.Dense(12, "relu")), layers.Dense(classes))
 

@@ -82,9 +82,15 @@ def take_epochs(loop: Loop, *numbers: int) -> list[float]:
         ),
         (f"{CUSTOM}:normalized train.batch_size=8", (Engine.graph,), 2e-4),
         ("model=custom model.build=tests.support.odd_models:unseeded", (Engine.graph,), 2e-4),
+        (  # the penalty on what a layer puts out is in half precision, the loss is not
+            "model=custom model.build=tests.support.odd_models:penalized precision=mixed_bfloat16 "
+            "optimizer=sgd optimizer.momentum=0.9",
+            (Engine.graph,),
+            2e-2,
+        ),
         ("model=text model.width=4 train.batch_size=8", (Engine.graph,), 2e-4),
     ],
-    ids=["cnn", "bfloat16", "state", "noise", "normalized", "unseeded", "text"],
+    ids=["cnn", "bfloat16", "state", "noise", "normalized", "unseeded", "penalized", "text"],
 )
 def test_every_engine_walks_the_same_path(words: str, engines: tuple[Engine, ...], tolerance: float) -> None:
     settings, data = tiny.told(words), texts() if "text" in words else IMAGES
