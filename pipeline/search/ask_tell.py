@@ -29,7 +29,7 @@ from pipeline.search.workers.job import Limits
 from pipeline.settings.search import Sampler
 
 MAX_REPEATS = 30
-"""Times in a row that a sampler may suggest what was tried before; in a small space it has nothing else."""
+"""Times in a row that a sampler may repeat what was tried, besides each trial once: it knows no other."""
 
 NO_LIMITS = Limits()
 
@@ -69,9 +69,10 @@ class TrialSuggester:
     def suggest(self) -> ProposedTrial | None:
         """Return the next trial, which nobody tried before; None: the sampler knows no other.
 
-        It counts as running until `bind` and `show` say otherwise.
+        It counts as running until `bind` and `show` say otherwise. A sampler that draws by its seed begins
+        with what it drew before the study was taken up again: as many repeats are no sign of anything.
         """
-        for _ in range(MAX_REPEATS):
+        for _ in range(MAX_REPEATS + len(self._tried)):
             trial = self._ask_sampler()
             if not self._tried[freeze_params(trial.params)]:
                 self._tried[freeze_params(trial.params)] += 1

@@ -33,6 +33,9 @@ from pipeline.settings.command_line import CommandLine
 MAX_UNFIT_PROPOSALS = 100
 """Proposals in a row whose values exclude each other, until the search gives up."""
 
+MAX_FAILURES = 40
+"""Failures in a row, until a search gives up that only a budget ends: what fails at once spends nothing."""
+
 NO_OTHER = "the space has no other trial"
 
 
@@ -64,6 +67,8 @@ class Sweep:
         )
         self._started_at = time.monotonic()
         self._is_exhausted = self._is_shown = False
+        self._ended_before = 0
+        """How many trials had ended when this search began: a reason to fail may have been mended since."""
         self.end = ""
         """Why no further trial begins, in words; empty as long as one may."""
         self._points: tuple[Results, tuple[Point, ...]] | None = None
@@ -79,6 +84,7 @@ class Sweep:
         Raises:
             SearchStopped: a trial showed an error of the program.
         """
+        self._ended_before = len(self.results.trials)
         self._queue_baselines()
         self.dispatcher.work_through(self.store, self._begin_trials, self._get_frontier)
 
@@ -102,10 +108,19 @@ class Sweep:
         budget = search.budget_device_seconds
         if budget is not None and self.results.paid_seconds >= budget:
             return f"the budget of {format_count(float(f'{budget:.4g}'), 'device-second')} is spent"
+        if not search.is_capped and (failures := self._describe_failures()):
+            return failures
         if not search.patience:
             return ""
         seconds = search.window.count_seconds(price.per_hour)
         return describe_standstill(self.results, search.window.trials, seconds) or ""
+
+    def _describe_failures(self) -> str:
+        """Describe the last trials where all of them failed, in this search; empty where they did not."""
+        last = self.results.trials[self._ended_before :][-MAX_FAILURES:]
+        if len(last) < MAX_FAILURES or any(trial.state != "failed" for trial in last):
+            return ""
+        return f"the last {MAX_FAILURES} trials have all failed, the last one: {last[-1].reason}"
 
     # ---- beginning --------------------------------------------------------------------------------------
 

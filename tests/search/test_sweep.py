@@ -13,6 +13,7 @@ from optuna.trial import TrialState
 
 from pipeline import signals
 from pipeline.cli.compose import compose
+from pipeline.cli.sweep import space as sweep_space
 from pipeline.errors import BadSetting, StoreLocked, find_cause
 from pipeline.measures import Curve, Point
 from pipeline.processes.process_owner import ProcessOwner
@@ -417,6 +418,39 @@ def test_who_is_stopped_by_others_is_tried_again_once(scene: Callable[..., Scene
     assert made.sweep.results.describe_losses() == (
         "0.25 device-seconds in trials that failed, 0.25 device-seconds in trials that were interrupted"
     )
+
+
+@pytest.mark.parametrize("sampler", ["random", "qmc", "nsga2"])
+def test_a_sampler_that_draws_by_its_seed_goes_on_where_it_was(
+    sampler: str, scene: Callable[..., Scene]
+) -> None:
+    """It begins with what it drew before, which is no sign that the space has no other trial."""
+    wide = sweep_space.build_space(["optimizer.learning_rate=interval(0.001,0.1)"], {}, [], [])
+    for total in (35, 45):
+        made = scene(f"search.trials={total}", f"search.sampler={sampler}", space=wide)
+        made.sweep.run()
+        assert made.sweep.end == f"all {total} trials are done"
+        assert len({trial.command for trial in made.sweep.results.trials}) == total
+
+
+def test_a_search_that_only_a_budget_ends_gives_up_where_every_trial_fails(
+    scene: Callable[..., Scene],
+) -> None:
+    """Failing at once spends nothing, so it would try for ever; who has mended the reason goes on."""
+
+    def fail(_: Job) -> TrialOutcome:
+        return TrialOutcome(status="failed", reason="no data")
+
+    words = ("search.trials=null", "search.budget=60s")
+    wide = sweep_space.build_space(["optimizer.learning_rate=interval(0.001,0.1)"], {}, [], [])
+    for ended in (40, 80):
+        made = scene(*words, pool=Pool(work=fail), space=wide)
+        made.sweep.run()
+        assert made.sweep.end == "the last 40 trials have all failed, the last one: no data"
+        assert len(made.sweep.results.trials) == ended
+    capped = scene("search.trials=130", "search.budget=60s", pool=Pool(work=fail), space=wide)
+    capped.sweep.run()
+    assert len(capped.sweep.results.trials) == 130
 
 
 def test_what_failed_trials_spent_counts_against_the_budget(scene: Callable[..., Scene]) -> None:
