@@ -87,8 +87,7 @@ class Settings:
         self._check_sparse_steps()
         self._check_attack()
         self._check_scaling()
-        if self.cluster.kind is not ClusterKind.none:
-            self._check_cluster()
+        self._check_cluster()
         self._check_privacy()
         self._check_shadows()
         self._price_the_budget()
@@ -174,6 +173,9 @@ class Settings:
         )
 
     def _check_cluster(self) -> None:
+        if self.cluster.kind is ClusterKind.none:
+            self.cluster.check_absent()
+            return
         fits = self.search.workers == 1
         rule = "1 with cluster=ray (cluster.slots says how many)"
         require(fits, "search.workers", rule, self.search.workers)

@@ -40,11 +40,13 @@ class Cluster:
         valid = self.slots is None or 1 <= self.slots <= 100_000
         require(valid, "cluster.slots", ">= 1 and <= 100000, or null", self.slots)
         require(0.01 <= self.share <= 1, "cluster.share", ">= 0.01 and <= 1", self.share)
-        if self.kind is ClusterKind.none:
-            self._check_none()
 
-    def _check_none(self) -> None:
-        """Raise BadSetting for what only a cluster heeds: the sweep would run on this machine, one by one."""
+    def check_absent(self) -> None:
+        """Check that nothing is set which only a cluster heeds.
+
+        Raises:
+            BadSetting: something is; the sweep would run on this machine, one by one.
+        """
         here = "or leave it out: search.workers=N trains N at once on this machine"
         for name, value, idle in (
             ("address", self.address, AUTO),

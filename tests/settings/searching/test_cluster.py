@@ -2,6 +2,7 @@
 
 import pytest
 
+from pipeline.cli.compose import compose
 from pipeline.errors import BadSetting
 from pipeline.settings.command_line import Overrides
 from tests.settings.refusals import exchange, remedy
@@ -27,14 +28,14 @@ def test_slots_are_counted_from_one(slots: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "value"), [("address", "head:6379"), ("slots", 4), ("share", 0.5), ("insecure", True)]
+    ("key", "value"), [("address", "head:6379"), ("slots", 4), ("share", 0.5), ("insecure", "true")]
 )
 def test_what_only_a_cluster_heeds_is_refused_without_one(key: str, value: object) -> None:
     """Else the sweep would run on the machine where it was typed, one trial at a time, and not say so."""
     with pytest.raises(
         BadSetting, match=rf"^cluster\.{key} must be \S+ without a cluster, got .*; add cluster=ray"
     ):
-        exchange(f"cluster.{key}", value)
+        compose([f"cluster.{key}={value}"])
 
 
 def test_a_cluster_is_no_part_of_a_trial() -> None:
