@@ -29,6 +29,27 @@ UNUSED = (
 )
 """Parts of Keras that bring scikit-learn, SciPy's statistics and Matplotlib: a third of what it imports."""
 
+LONG_LOOPS = "-unroll-full-max-count"
+"""LLVM's option: loops of more rounds are not written out round by round."""
+MOST_ROUNDS = 32
+"""A reduction by XLA has so many and gains by it; reading 64 numbers of an embedding, one by one, loses."""
+
+
+def add_xla_option(flags: str) -> str:
+    """Return XLA's flags with the option that keeps vectors in loops over a row; its own where one is there.
+
+    LLVM writes out a loop over up to some 64 numbers before it looks for vectors, and finds none then.
+    `flags` may also be the name of a file of flags, which stays as it is.
+    """
+    names_a_file = bool(flags.strip()) and not flags.lstrip().startswith("-")
+    if LONG_LOOPS in flags or names_a_file:
+        return flags
+    name = "--xla_backend_extra_options="
+    option = f"{LONG_LOOPS}={MOST_ROUNDS}"
+    if name in flags:
+        return flags.replace(name, f"{name}{option},")
+    return f"{flags} {name}{option}".strip()
+
 
 @contextmanager
 def silent_stderr() -> Iterator[None]:
@@ -68,6 +89,8 @@ if platform.machine().lower() in ("x86_64", "amd64"):
     # By itself TensorFlow takes oneDNN's kernels only on a CPU with AVX-512. With AVX2, too, a convolution
     # takes half the time by them.
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+if not os.path.exists("/proc/driver/nvidia"):  # what it does to kernels of a GPU was not measured
+    os.environ["XLA_FLAGS"] = add_xla_option(os.environ.get("XLA_FLAGS", ""))
 put_off(*UNUSED)
 with silent_stderr(), without_collecting():
     import keras

@@ -94,3 +94,33 @@ def test_convolutions_run_by_onednn_unless_a_user_says_no(chosen: str | None, an
     command = [sys.executable, "-c", KERNELS, root]
     done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
     assert done.stdout.split() == [answer]
+
+
+OPTION = "--xla_backend_extra_options=-unroll-full-max-count=32"
+
+
+@pytest.mark.parametrize(
+    ("flags", "all_flags"),
+    [
+        ("", OPTION),
+        ("--xla_dump_to=/tmp/x", f"--xla_dump_to=/tmp/x {OPTION}"),
+        (
+            "--xla_backend_extra_options=-vector-width=8",
+            "--xla_backend_extra_options=-unroll-full-max-count=32,-vector-width=8",
+        ),
+        ("--xla_backend_extra_options=-unroll-full-max-count=8", None),
+        ("flags.txt", None),
+        (OPTION, None),
+    ],
+)
+def test_a_users_own_flags_of_xla_stay(flags: str, all_flags: str | None) -> None:
+    """A process that another one starts reads what that one has set: nothing is added twice."""
+    assert backend.add_xla_option(flags) == (flags if all_flags is None else all_flags)
+
+
+def test_xla_takes_the_option() -> None:
+    """XLA ends the process at one that it does not know."""
+    if not Path("/proc/driver/nvidia").exists():
+        assert backend.LONG_LOOPS in os.environ["XLA_FLAGS"]
+    double = backend.tf.function(lambda x: 2 * x, jit_compile=True)
+    assert float(double(backend.tf.constant(1.5))) == 3

@@ -4,8 +4,11 @@ import os
 from functools import partial
 from typing import Any
 
-# Before the import: one thread for XLA's own pool.
-os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_cpu_multi_thread_eigen=false".strip()
+# Before the import: one thread for XLA's own pool, and the option that ours has (pipeline/backend.py).
+os.environ["XLA_FLAGS"] = (
+    f"{os.environ.get('XLA_FLAGS', '')} --xla_cpu_multi_thread_eigen=false "
+    "--xla_backend_extra_options=-unroll-full-max-count=32"
+).strip()
 os.environ["NPROC"] = "1"
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 

@@ -132,6 +132,34 @@ def penalized(shape, classes, settings):
     return stack(shape, layers.Dense(8, "relu", activity_regularizer="l2"), layers.Dense(classes))
 
 
+class Tied(layers.Layer):
+    """An embedding that is read as a whole, too."""
+
+    def __init__(self, words, **more):
+        super().__init__(**more)
+        self.table = layers.Embedding(words, 4)
+
+    def call(self, inputs):
+        return ops.matmul(ops.mean(self.table(inputs), 1), ops.transpose(self.table.embeddings))
+
+
+class OwnTable(layers.Layer):
+    """Rows of a variable that is no embedding to Keras."""
+
+    def build(self, _):
+        self.table = self.add_weight(shape=(40, 4), initializer="uniform")
+
+    def call(self, inputs):
+        return ops.mean(ops.take(self.table, inputs, 0), 1)
+
+
+def of_three_tables(shape, classes, settings):
+    inputs = keras.Input(shape, dtype="int32")
+    words = layers.GlobalMaxPooling1D()(layers.Embedding(40, 4)(inputs))
+    parts = [Tied(40)(inputs), OwnTable()(inputs), words]
+    return keras.Model(inputs, layers.Dense(classes)(layers.Concatenate()(parts)))
+
+
 def spectral(shape, classes, settings):
     return stack(shape, layers.SpectralNormalization(layers.Dense(12, "relu")), layers.Dense(classes))
 

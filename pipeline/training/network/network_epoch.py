@@ -210,6 +210,7 @@ class CompiledNetwork:
             return tf.while_loop(lambda step, *_: step < end, take_step, (first, total, state))
 
         def take_and_settle(first: Tensor, total: Tensor, state: NetworkState) -> Any:
+            state = self.updates.unsettle(state)
             end, total, state = take_steps(first, tf.minimum(first + SETTLE_EVERY, steps), total, state)
             return end, total, self.updates.settle(inputs, end - first, state)
 

@@ -29,10 +29,10 @@ class VariableUpdates:
         self._constraints = [variable.constraint for variable in model.trainable_variables]
         with tf.device(spec.tf_device):
             self.slots = [self._make_slots(variable) for variable in self._trained]
-        has_table = any(isinstance(layer, keras.layers.Embedding) for layer in model._flatten_layers())
-        compiles = spec.xla and "CPU" in spec.tf_device
-        self.steps_by_rows = has_table and compiles and spec.rule.steps_by_rows and not spec.room
-        self._unsettled = set[int]()
+        fits = spec.xla and "CPU" in spec.tf_device and spec.rule.steps_by_rows and not spec.room
+        self._tables = _find_tables(model) if fits else frozenset()
+        self.steps_by_rows = bool(self._tables)
+        self._by_rows = set[int]()
 
     def _make_slots(self, variable: Any) -> tuple[Any, ...]:
         zeros = tf.zeros(variable.shape, get_wide(variable.dtype))
@@ -48,21 +48,12 @@ class VariableUpdates:
             amounts = _get_amounts(inputs, step, get_wide(variable.dtype))
             if variable.dtype != get_wide(variable.dtype):
                 self._assign_narrow(amounts, variable, slots, gradient)
-            elif isinstance(gradient, tf.IndexedSlices) and self.steps_by_rows:
-                self._assign_by_rows(amounts, variable, slots, gradient)
             elif isinstance(gradient, tf.IndexedSlices):
                 self._rule.update_rows_in_place(amounts, variable, slots, gradient)
             else:
                 self._rule.update_in_place(*amounts, variable, slots, gradient)
             if constraint is not None:
                 variable.assign(constraint(variable.read_value()))
-
-    def _assign_by_rows(
-        self, amounts: Any, variable: Any, slots: Sequence[Any], gradient: tf.IndexedSlices
-    ) -> None:
-        one, before = tf.ones((), variable.dtype), [slot.read_value() for slot in slots]
-        value, after = self._rule.update_by_rows(amounts, one, variable.read_value(), before, gradient)
-        _assign(variable, slots, value, self._rule.settle(amounts[0], one, after))
 
     def _assign_narrow(self, amounts: Amounts, variable: Any, slots: Sequence[Any], gradient: Any) -> None:
         wide, before = tf.cast(variable.read_value(), tf.float32), [slot.read_value() for slot in slots]
@@ -83,7 +74,7 @@ class VariableUpdates:
     ) -> Values:
         """Return trained variables and slots after one step.
 
-        `settled`: the step before which `settle` was called last.
+        `settled`: the step before which `unsettle` was called last.
         """
         trained, after = list(state.trained), list(state.slots)
         for number, gradient in enumerate(gradients):
@@ -93,26 +84,48 @@ class VariableUpdates:
             wide = get_wide(narrow)
             value, gradient = tf.cast(trained[number], wide), tf.cast(gradient, wide)
             amounts = _get_amounts(inputs, step, wide)
-            if isinstance(gradient, tf.IndexedSlices) and self.steps_by_rows:
-                self._unsettled.add(number)
+            if isinstance(gradient, tf.IndexedSlices) and number in self._tables:
+                self._by_rows.add(number)
                 since = tf.cast(step - settled + 1, value.dtype)
                 value, after[number] = self._rule.update_by_rows(amounts, since, value, slots, gradient)
-            elif isinstance(gradient, tf.IndexedSlices):
+            elif isinstance(gradient, tf.IndexedSlices) and self._rule.is_lazy:
                 value, after[number] = self._rule.update_rows(amounts, value, slots, gradient)
-            else:
+            elif number in self._tables:  # which something else reads, too
+                slots = self._rule.settle(amounts[0], tf.zeros((), value.dtype), slots)
+                value, new = self._rule.update(*amounts, value, slots, gradient)
+                after[number] = self._rule.unsettle(new)
+            else:  # also rows of a table that is no layer's
+                gradient = tf.convert_to_tensor(gradient)
                 value, after[number] = self._rule.update(*amounts, value, slots, gradient)
             value = tf.cast(value, narrow)
             trained[number] = value if constraint is None else constraint(value)
         return tuple(trained), tuple(after)
 
-    def settle(self, inputs: EpochInputs, steps: Tensor, state: NetworkState) -> NetworkState:
-        """Return the state with slots as `UpdateRule.update` has them, so many steps after the last time."""
+    def unsettle(self, state: NetworkState) -> NetworkState:
+        """Return the state with the slots of tables as `UpdateRule.update_by_rows` takes them."""
         slots = list(state.slots)
-        for number in self._unsettled:  # known once a step was traced
+        for number in self._tables:
+            slots[number] = self._rule.unsettle(slots[number])
+        return state._replace(slots=tuple(slots))
+
+    def settle(self, inputs: EpochInputs, steps: Tensor, state: NetworkState) -> NetworkState:
+        """Return the state with slots as `UpdateRule.update` has them, so many steps after `unsettle`."""
+        slots = list(state.slots)
+        for number in self._tables:
             dtype = get_wide(state.trained[number].dtype)
             arguments, _, _ = _get_amounts(inputs, tf.constant(0), dtype)
-            slots[number] = self._rule.settle(arguments, tf.cast(steps, dtype), slots[number])
+            since = steps if number in self._by_rows else tf.constant(0)  # known once a step was traced
+            slots[number] = self._rule.settle(arguments, tf.cast(since, dtype), slots[number])
         return state._replace(slots=tuple(slots))
+
+
+def _find_tables(model: Any) -> frozenset[int]:
+    """Return the numbers of those trained variables that are embeddings."""
+    layers = [layer for layer in model._flatten_layers() if isinstance(layer, keras.layers.Embedding)]
+    tables = {id(variable) for layer in layers for variable in layer.trainable_variables}
+    return frozenset(
+        number for number, variable in enumerate(model.trainable_variables) if id(variable) in tables
+    )
 
 
 def _assign(variable: Any, slots: Sequence[Any], value: Tensor, after: Sequence[Tensor]) -> None:

@@ -113,19 +113,24 @@ class UpdateRule(ABC):
         slots: Sequence[Tensor],
         gradient: tf.IndexedSlices,
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """Return a parameter and its unsettled slots after a step, the same as `update` to rounding.
+        """Return a parameter and its slots after a step, the same as `update` to rounding.
 
         A mean of gradients shrinks by one factor a step wherever there is none. So it is left as large as it
         was, and what is added is made larger by as much; that spares two passes over memory, and the zeros
-        of a dense gradient. `number`: of this step since the slots were settled, from 1 to `SETTLE_EVERY`;
-        `gradient`: of each row once, see `row_gradients.add_up_rows_once`.
+        of a dense gradient. `slots`: as `unsettle` or the step before has left them; `number`: of this step
+        since `unsettle`, from 1 to `SETTLE_EVERY`; `gradient`: of each row once, see
+        `row_gradients.add_up_rows_once`.
         """
         raise NotImplementedError
+
+    def unsettle(self, slots: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        """Return the slots as `update_by_rows` takes them, from those of `update`."""
+        return tuple(slots)
 
     def settle(
         self, _arguments: Sequence[Tensor], _steps: Tensor, slots: Sequence[Tensor]
     ) -> tuple[Tensor, ...]:
-        """Return the slots as `update` would have them, after so many steps since they were settled."""
+        """Return the slots as `update` would have them, so many steps by rows after `unsettle`."""
         return tuple(slots)
 
     def update_rows(

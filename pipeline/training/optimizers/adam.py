@@ -95,18 +95,25 @@ class AdamRule(UpdateRule):
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
         (beta1, beta2, epsilon), step_size, decay_factor = amounts
         rows, values = gradient.indices[:, None], gradient.values
-        shrunk, root = beta1**number, tf.sqrt(beta2**number)
+        shrunk, shrunk_root = beta1**number, tf.sqrt(beta2**number)
         mean = tf.tensor_scatter_nd_add(slots[0], rows, values * ((1 - beta1) / shrunk))
-        square = tf.tensor_scatter_nd_add(slots[1], rows, values * values * ((1 - beta2) / beta2**number))
+        added = values * values * ((1 - beta2) / beta2**number)
+        # A row that comes again, with zeros, stays: no root here ever falls.
+        grown = tf.sqrt(tf.gather(slots[1], gradient.indices) ** 2 + added)
+        root = tf.tensor_scatter_nd_max(slots[1], rows, grown)
         decayed = parameter - decay_factor * parameter if self.decays else parameter
-        size = step_size * shrunk / root
-        return decayed - size * mean / (tf.sqrt(square) + epsilon / root), (mean, square)
+        size = step_size * shrunk / shrunk_root
+        return decayed - size * mean / (root + epsilon / shrunk_root), (mean, root)
+
+    def unsettle(self, slots: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        """Return the mean, and the root of the other, which only the rows of a batch then have to compute."""
+        return slots[0], tf.sqrt(slots[1])
 
     def settle(
         self, arguments: Sequence[Tensor], steps: Tensor, slots: Sequence[Tensor]
     ) -> tuple[Tensor, ...]:
         beta1, beta2, _ = arguments
-        return slots[0] * beta1**steps, slots[1] * beta2**steps
+        return slots[0] * beta1**steps, slots[1] ** 2 * beta2**steps
 
     def update_in_place(
         self,
