@@ -23,6 +23,12 @@ from pipeline.processes.repeating_thread import RepeatingThread
 RAPL = Path("/sys/class/powercap")
 READ_SECONDS = 30.0
 """Between two looks at counters of RAPL: they hold 65 kJ and more, which 400 W fill in 160 s."""
+MOST_WATTS, SPARE_SECONDS = 1000.0, 1.0
+"""Of a CPU package; with time to spare for readings at once: a counter that would have had to draw more to
+pass its limit was set to 0 instead, as when a notebook wakes up."""
+STILL_SECONDS = 0.2
+"""RAPL counts anew each 0.001 s: a counter that stands still for so long, as in some virtual machines, counts
+nothing."""
 WATTS: dict[str, float] = {"cpu": 12.0, "gpu": 200.0}
 """Of a CPU core and of a GPU at full load where nobody knows better: the rows "Any" of TDP_cpu.csv and
 TDP_gpu.csv of Green Algorithms (github.com/GreenAlgorithms/green-algorithms-tool; Lannelongue, Grealey and
@@ -119,6 +125,7 @@ class RaplGauge:
         self._packages, self._total = packages, 0
         self._spans = [_read_number(package / "max_energy_range_uj") + 1 for package in packages]
         self._last = [_read_number(package / "energy_uj") for package in packages]
+        self._moments = [time.monotonic()] * len(packages)  # of these readings; sleep does not count
         self._lock, gauge = threading.Lock(), weakref.ref(self)
         reader = RepeatingThread(lambda: (alive := gauge()) and alive.read(), READ_SECONDS)
         reader.start()
@@ -127,9 +134,12 @@ class RaplGauge:
     def read(self) -> EnergyReading:
         with self._lock, suppress(OSError, ValueError):  # counters whose rights are taken away meanwhile
             for number, package in enumerate(self._packages):
-                now = _read_number(package / "energy_uj")
-                self._total += (now - self._last[number]) % self._spans[number]
-                self._last[number] = now
+                now, moment = _read_number(package / "energy_uj"), time.monotonic()
+                drawn = (now - self._last[number]) % self._spans[number]
+                seconds = moment - self._moments[number] + SPARE_SECONDS
+                started_anew = now < self._last[number] and drawn > MOST_WATTS * seconds * 1e6
+                self._total += now if started_anew else drawn
+                self._last[number], self._moments[number] = now, moment
             return EnergyReading(joules=self._total / 1e6)
         return EnergyReading()
 
@@ -175,12 +185,21 @@ def open_gauge(
     seconds in which they are held.
     """
     gauge = _open_nvml_of_process(count) if kind == "gpu" else open_rapl_gauge(RAPL)
-    if gauge.read().is_measured:
+    if gauge.read().is_measured and (kind == "gpu" or _counts(gauge)):
         return gauge
     watts = WATTS[kind] if watts is None else watts
     if kind == "cpu":
-        return EstimatedGauge(gauge, watts, computed or time.process_time)
+        return EstimatedGauge(SilentGauge(), watts, computed or time.process_time)
     return EstimatedGauge(gauge, watts * count, time.monotonic)
+
+
+def _counts(gauge: Gauge) -> bool:
+    """Return whether the joules of a gauge grow while this process is busy."""
+    first, until = gauge.read().joules, time.perf_counter() + STILL_SECONDS
+    while time.perf_counter() < until:
+        if gauge.read().joules != first:
+            return True
+    return False
 
 
 def open_rapl_gauge(root: Path) -> Gauge:

@@ -214,8 +214,42 @@ def test_what_nobody_tells_is_estimated_and_says_so(tmp_path: Path, monkeypatch:
     assert watched[0].summarise() == PowerDraw(1.5 * 12, 9.0, None, estimated=True)  # CPU seconds x 12 W
     assert watched[1].summarise() == PowerDraw(2 * 600, 600.0, None, estimated=True)  # seconds x 2 GPUs
     assert cores.strangers() is None
-    zone(tmp_path, "intel-rapl:0", "package-0")
+
+
+def test_a_counter_that_stands_still_is_no_measurement_of_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(energy, "RAPL", tmp_path)
+    zone(tmp_path, "intel-rapl:0", "package-0", 5)
+    gauge = energy.open_gauge("cpu", computed=iter((0.0, 1.5)).__next__)
+    watched = account(gauge, 0.0, 2.0)
+    with watched.measure():
+        pass
+    assert watched.summarise() == PowerDraw(1.5 * 12, 9.0, None, estimated=True)
+    counted, read = iter(range(1, 10**9)), energy._read_number
+    monkeypatch.setattr(
+        energy, "_read_number", lambda path: next(counted) if path.name == "energy_uj" else read(path)
+    )
     assert isinstance(energy.open_gauge("cpu"), RaplGauge)
+
+
+def test_a_counter_that_was_set_to_0_has_not_gone_round(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = zone(tmp_path, "intel-rapl:0", "package-0", 90_000_000_000)
+    (folder / "max_energy_range_uj").write_text("262143328850\n")
+    moment = [0.0]
+    monkeypatch.setattr(energy.time, "monotonic", lambda: moment[0])
+    gauge = open_rapl_gauge(tmp_path)
+    for seconds, microjoules, joules in (
+        (10.0, 91_000_000_000, 1000.0),
+        (20.0, 2_000_000, 1002.0),  # 172 kJ in 10 s would be 17 kW: the machine has slept
+        (320.0, 262_143_000_000, 263_143.0),  # none read it for five minutes: it only grew
+        (350.0, 671_149, 263_144.0),  # and now it has gone round
+    ):
+        moment[0] = seconds
+        (folder / "energy_uj").write_text(str(microjoules))
+        assert gauge.read().joules == pytest.approx(joules, abs=1e-3)
 
 
 def test_gpus_that_train_together_are_read_together() -> None:
