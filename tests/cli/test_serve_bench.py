@@ -148,8 +148,9 @@ class Ended:
 def test_the_load_ends_with_the_server(monkeypatch: pytest.MonkeyPatch, code: int | None, says: str) -> None:
     server: Any = Ended(code)
 
-    def offer(_request: HttpRequest, rate: float, _seconds: float, seed: int) -> LoadLevel:
+    def offer(_request: HttpRequest, rate: float, _seconds: float, seed: int, bound_ms: float) -> LoadLevel:
         server.asked += 1
+        assert bound_ms == ASKED.bound_ms
         return level(rate, 10.0) if seed == 1 else replace(level(rate, float("nan"), {LATE: 9}), answered=0.0)
 
     monkeypatch.setattr(command, "offer", offer)

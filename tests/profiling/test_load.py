@@ -3,6 +3,7 @@
 import asyncio
 import json
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -16,14 +17,14 @@ from pipeline.errors import BadRequest, Stopped
 from pipeline.profiling.load import open_loop
 from pipeline.profiling.load.first_answers import ask_in_turn
 from pipeline.profiling.load.open_loop import LoadLevel, draw_moments, find_best, offer, raise_load
-from pipeline.profiling.load.requests import Connections, HttpRequest, NoAnswer, repeat_rows
+from pipeline.profiling.load.requests import LATE, Connections, HttpRequest, NoAnswer, repeat_rows
 
 
 class Answers:
-    """What a server does: it answers `status`, the first request only once `hold` more have come."""
+    """What a server does: it answers `status` after `seconds`, the first request once `hold` more came."""
 
-    def __init__(self, status: int = 200, hold: int = 0) -> None:
-        self.status, self.hold, self.came = status, hold, 0
+    def __init__(self, status: int = 200, hold: int = 0, seconds: float = 0.0) -> None:
+        self.status, self.hold, self.seconds, self.came = status, hold, seconds, 0
         self.bodies: set[bytes] = set()
         self._lock, self._enough = threading.Lock(), threading.Event()
 
@@ -36,6 +37,7 @@ class Answers:
                 self._enough.set()
         if is_first:
             assert self._enough.wait(8)
+        time.sleep(self.seconds)
         return self.status
 
 
@@ -80,6 +82,14 @@ def test_a_slow_answer_puts_off_no_later_request() -> None:
     assert 0 < level.p50_ms <= level.p90_ms <= level.p99_ms <= level.longest_ms
     assert level.under_way > 0
     assert level.offered == 400.0
+
+
+def test_what_is_within_the_bound_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(open_loop, "TIMEOUT_SECONDS", 0.05)
+    with serving(Answers(seconds=0.3)) as request:
+        level = offer(request, rate=1000.0, seconds=0.01, bound_ms=4000.0)
+        assert (level.errors, level.p50_ms >= 300) == ({}, True)
+        assert offer(request, rate=1000.0, seconds=0.01).errors == {LATE: 40}
 
 
 def test_what_is_wrong_is_counted_by_its_reason() -> None:

@@ -159,7 +159,7 @@ def _offer_rates(
 
     def offer_rate(rate: float) -> LoadLevel:
         with console.status(f"{format_number(rate)} requests a second ..."):
-            levels.append(offer(request, rate, asked.seconds, seed=len(levels) + 1))
+            levels.append(offer(request, rate, asked.seconds, len(levels) + 1, asked.bound_ms))
         patience = PATIENCE_SECONDS if levels[-1].answered == 0 else None
         if end := _explain_end(server, patience):
             raise ServerFailed(end)

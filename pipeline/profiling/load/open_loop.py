@@ -19,7 +19,9 @@ from pipeline.errors import Stopped
 from pipeline.profiling.load.requests import LATE, Connections, HttpRequest, NoAnswer
 
 TIMEOUT_SECONDS = 10.0
-"""After which a request counts as an error."""
+"""After which a request counts as an error, unless the bound asks for more patience."""
+BOUNDS = 2
+"""Times the bound for which an answer is waited for at least: one of 100 may be later than it."""
 MOST_UNDER_WAY = 512
 """Requests under way at once; more are not sent and are errors: the server is hopelessly behind."""
 NOT_SENT = f"not sent: {MOST_UNDER_WAY} wait already"
@@ -70,13 +72,18 @@ class _Tally:
     last: float = 0.0
 
 
-def offer(request: HttpRequest, rate: float, seconds: float, seed: int = 0) -> LoadLevel:
+def offer(
+    request: HttpRequest, rate: float, seconds: float, seed: int = 0, bound_ms: float = 0.0
+) -> LoadLevel:
     """Make requests due at `rate` a second for `seconds`, wait for all, and return what became of them.
+
+    `bound_ms`: within which most should be answered; it is waited for longer than that.
 
     Raises:
         Stopped: this process was asked to end meanwhile.
     """
-    return asyncio.run(_offer(request, draw_moments(rate, seconds, seed), rate))
+    patience = max(TIMEOUT_SECONDS, BOUNDS * bound_ms / 1000)
+    return asyncio.run(_offer(request, draw_moments(rate, seconds, seed), rate, patience))
 
 
 def draw_moments(rate: float, seconds: float, seed: int) -> np.ndarray:
@@ -89,7 +96,7 @@ def draw_moments(rate: float, seconds: float, seed: int) -> np.ndarray:
     return np.sort(np.random.default_rng(seed).uniform(0, count / rate, count))
 
 
-async def _offer(request: HttpRequest, moments: np.ndarray, rate: float) -> LoadLevel:
+async def _offer(request: HttpRequest, moments: np.ndarray, rate: float, patience: float) -> LoadLevel:
     loop, connections, tally = asyncio.get_running_loop(), Connections(request), _Tally()
     start, tasks = loop.time(), list[asyncio.Task[None]]()
     try:
@@ -98,7 +105,7 @@ async def _offer(request: HttpRequest, moments: np.ndarray, rate: float) -> Load
             while (wait := due - loop.time()) > 0:
                 await asyncio.sleep(min(wait, POLL_SECONDS))
                 _check_stopped()
-            tasks.append(asyncio.create_task(_ask(connections, due, tally)))
+            tasks.append(asyncio.create_task(_ask(connections, due, due + patience, tally)))
             if len(tasks) % 16 == 0:  # behind its time a loop without a pause would let nobody answer
                 await asyncio.sleep(0)
         while waiting := [task for task in tasks if not task.done()]:
@@ -116,7 +123,7 @@ def _check_stopped() -> None:
         raise Stopped
 
 
-async def _ask(connections: Connections, due: float, tally: _Tally) -> None:
+async def _ask(connections: Connections, due: float, until: float, tally: _Tally) -> None:
     loop = asyncio.get_running_loop()
     tally.late.append(1000 * (loop.time() - due))
     if tally.under_way >= MOST_UNDER_WAY:
@@ -124,7 +131,7 @@ async def _ask(connections: Connections, due: float, tally: _Tally) -> None:
         return
     tally.under_way += 1
     try:
-        await connections.ask(max(0.0, due + TIMEOUT_SECONDS - loop.time()))
+        await connections.ask(max(0.0, until - loop.time()))
         tally.milliseconds.append(1000 * (loop.time() - due))
     except NoAnswer as error:
         tally.errors[str(error)] += 1
