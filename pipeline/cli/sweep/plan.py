@@ -26,6 +26,7 @@ from pipeline.settings.measuring import Shift
 from pipeline.settings.search import Search
 from pipeline.settings.settings import Settings
 from pipeline.settings.tables import is_table
+from pipeline.settings.tracking import Tracking
 from pipeline.settings.training import UserLoop
 from pipeline.trial import user_code, user_keys
 
@@ -120,6 +121,7 @@ def make_plan(words: Sequence[str]) -> SweepPlan:
     fixed, varied = sweep_space.split_words(pairs)
     _check_varied(fixed, varied, has_own_keys=loop_words.find_kind(pairs) is not None)
     command_line, first = compose(fixed, Overrides(varied).keys), None
+    _check_names(command_line.settings.tracking)
     if command_line.settings.search.from_diagnosis:
         fixed, first = _split_diagnosis(command_line.settings.search, fixed, varied)
         command_line = add_baseline(compose(fixed), first)
@@ -174,6 +176,16 @@ def _check_varied(fixed: Sequence[str], varied: Sequence[str], has_own_keys: boo
         if key_of(word) in ONE_DATA_SET:
             raise BadSetting(
                 f"{key_of(word)} must be one value, got several in {word!r}; quote a value with a comma"
+            )
+
+
+def _check_names(tracking: Tracking) -> None:
+    """Refuse names of one run and of one model, which a sweep, with many of both, would give to none."""
+    for key, name in (("run_name", tracking.run_name), ("register", tracking.register)):
+        if name is not None:
+            raise BadSetting(
+                f"tracking.{key} must be null with sweep, whose runs and models are named by its study, "
+                f"got {name}; set search.study={name}"
             )
 
 

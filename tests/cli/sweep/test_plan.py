@@ -40,6 +40,8 @@ def test_the_same_command_on_the_same_device_resumes_its_study() -> None:
         (["data=csv", "data.path=a,b.csv", "data.label=y"], "data.path must be one value, got several in"),
         (["experiment=smoke,article"], "experiment must be one of article, smoke"),
         (["train.from=run", "model.hidden=8,16"], "sweep needs train.from=null"),
+        (["tracking.register=mine", "model.hidden=8,16"], "tracking.register must be null with sweep"),
+        (["tracking.run_name=mine", "model.hidden=8,16"], "tracking.run_name must be null with sweep"),
         (
             ["search.objective=accuracy_under_shift"],
             "search.objective=accuracy_under_shift needs evaluate.shift",
