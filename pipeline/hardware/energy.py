@@ -284,8 +284,11 @@ class EnergyMeter:
 
 
 def _joules(before: EnergyReading, after: EnergyReading, seconds: float) -> float | None:
-    """Compute joules by the counter; where there is none, as the mean power at both ends x seconds."""
-    if before.joules is not None and after.joules is not None:
+    """Compute joules by the counter; where there is none, as the mean power at both ends x seconds.
+
+    A counter that fell was set to 0 meanwhile, as by a driver that was loaded again: it tells nothing.
+    """
+    if before.joules is not None and after.joules is not None and before.joules <= after.joules:
         return after.joules - before.joules
     if before.watts is not None and after.watts is not None:
         return (before.watts + after.watts) / 2 * seconds

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -89,6 +90,18 @@ def test_a_gpu_without_a_counter_is_taken_by_its_power() -> None:
     with watched.measure():
         pass
     assert watched.summarise() == PowerDraw(300.0, 100.0, pytest.approx(0.8))
+
+
+@pytest.mark.parametrize(
+    ("milliwatts", "drawn"), [([50_000, 150_000], PowerDraw(300.0, 100.0, 0.8)), (None, PowerDraw(busy=0.8))]
+)
+def test_a_gpu_whose_counter_was_set_to_0_has_given_nothing_back(
+    milliwatts: list[int] | None, drawn: PowerDraw
+) -> None:
+    watched = account(NvmlGauge(Library([9_000_000, 200_000], milliwatts, [1]), "gpu"), 0.0, 3.0)
+    with watched.measure():
+        pass
+    assert replace(watched.summarise(), busy=0.8) == drawn
 
 
 @pytest.mark.parametrize(
