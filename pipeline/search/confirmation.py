@@ -135,6 +135,4 @@ def train_point(point: PointTraining) -> TrainedPoint:
 
 def train_loop_point(point: PointTraining) -> LoopTrained | None:
     """Return the state of a user's own loop at a point, in the same way; None where it reports no models."""
-    if user_loop.reports_no_model(point.settings, point.checkpoint):
-        return None
-    return list(user_loop.train_loop(point.settings, checkpoint=point.checkpoint))[-1]
+    return user_loop.train_for_model(point.settings, point.checkpoint)

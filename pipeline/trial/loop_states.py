@@ -61,10 +61,14 @@ class LoopTrained:
 
 @dataclass(frozen=True, slots=True)
 class SavedLoop:
-    """A state on disk: what was reached, and what the loop goes on from (None: it cannot)."""
+    """A state on disk: what was reached, and what the loop goes on from (None: it cannot).
+
+    `awaits_model`: the loop was told of further epochs, and may report a model in the last one alone.
+    """
 
     trained: LoopTrained
     state: Any
+    awaits_model: bool = False
 
     def restore(self) -> LoopTrained:
         """Return the end of a training as it was; it costs nothing now."""
@@ -99,6 +103,7 @@ def save(path: Path | None, saved: SavedLoop) -> None:
         "epochs": [asdict(epoch) for epoch in trained.curve.epochs],
         "numbers": [dict(numbers) for numbers in trained.numbers],
         "ended": trained.ended,
+        "awaits_model": saved.awaits_model,
     }
     arrays = {"state": _pickle(saved.state, "state"), "model": _pickle(trained.model, "model")}
     save_state(path, about, arrays)
@@ -127,6 +132,7 @@ def load(path: Path) -> SavedLoop | None:
             model=pickle.loads(model[0].tobytes()) if model else None,
             ended=about["ended"],
         )
-        return SavedLoop(trained, pickle.loads(state[0].tobytes()) if state else None)
+        value = pickle.loads(state[0].tobytes()) if state else None
+        return SavedLoop(trained, value, about.get("awaits_model", False))  # an older file does not say
     except Exception:  # what the classes of a framework or of the user raise
         return None

@@ -104,12 +104,22 @@ def can_report_model(settings: Settings) -> bool:
     return isinstance(settings.trial, Function)
 
 
-def reports_no_model(settings: Settings, checkpoint: Path) -> bool:
-    """Return whether the loop is known to report no model: a longer training of it has left none."""
-    saved = loop_states.load(
-        loop_states.get_keyed_path(checkpoint, settings, claim_plain_device(settings.device))
-    )
-    return saved is not None and saved.trained.model is None
+def train_for_model(settings: Settings, checkpoint: Path) -> LoopTrained | None:
+    """Return the end of a training with the model that the loop reports; None where it reports none.
+
+    A training that was cut short stands where this one ends, but its loop was told of more epochs: one that
+    reports its model in the last of them has not yet done so, and is trained again.
+    """
+    path = loop_states.get_keyed_path(checkpoint, settings, claim_plain_device(settings.device))
+    saved = loop_states.load(path)
+    if saved and saved.trained.model is None and not saved.awaits_model:
+        return None
+    *_, trained = train_loop(settings, checkpoint=checkpoint)
+    if saved and trained.is_restored and trained.model is None:
+        *_, trained = train_loop(settings)
+        if trained.model is None:  # so that the next start does not try again
+            loop_states.save(path, replace(saved, awaits_model=False))
+    return trained if trained.model is not None else None
 
 
 def _train(
@@ -139,7 +149,7 @@ def _train(
             trained = replace(trained, stop_reason=reason or "")
             is_due = bool(reason) or time.monotonic() - saved_at > SAVE_EVERY_SECONDS
             if number == settings.train.epochs or (report.state is not None and is_due):
-                loop_states.save(path, SavedLoop(trained, report.state))
+                loop_states.save(path, SavedLoop(trained, report.state, number < settings.train.epochs))
                 saved_at = time.monotonic()
             yield trained
             if reason:

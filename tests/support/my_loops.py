@@ -63,6 +63,13 @@ def train(settings: Options) -> Iterator[dict[str, Any]]:
         yield {"accuracy": 1 - error, "f1": error / 2, "train_loss": error, "state": (epoch + 1, error)}
 
 
+def modelling_last(settings: Options) -> Iterator[dict[str, Any]]:
+    """Report a state after each epoch, and the model with the last one alone."""
+    for report in train(settings):
+        model = {"model": list(report["state"])} if report["state"][0] == settings.epochs else {}
+        yield {**report, **model}
+
+
 def stateless(settings: Any) -> Iterator[float]:
     """Declare nothing, and yield plain numbers of numpy."""
     for epoch in range(settings.epochs):

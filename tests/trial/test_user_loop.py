@@ -14,8 +14,9 @@ from pipeline.errors import BadSetting, FulcrumError
 from pipeline.hardware import gpus
 from pipeline.measures import Curve
 from pipeline.settings.settings import Settings
+from pipeline.trial import user_loop
 from pipeline.trial.loop_states import LoopTrained
-from pipeline.trial.user_loop import check_loop, train_loop
+from pipeline.trial.user_loop import check_loop, train_for_model, train_loop
 from tests.support import my_loops
 
 CALL = "tests.support.my_loops"
@@ -86,6 +87,28 @@ def test_another_configuration_never_goes_on_from_a_state(word: str, tmp_path: P
     path = tmp_path / "state.npz"
     train(settings_of("train", "epochs=2"), checkpoint=path)
     assert len(train(settings_of("train", "epochs=2", word), checkpoint=path)) == 2
+
+
+def test_a_training_cut_short_has_the_model_that_its_loop_reports_last(tmp_path: Path) -> None:
+    path = tmp_path / "state.npz"
+    paused = train(settings_of("modelling_last", "epochs=4"), stop=stop_at(2), checkpoint=path)
+    assert paused[-1].model is None
+    trained = train_for_model(settings_of("modelling_last", "epochs=2"), path)
+    assert trained is not None
+    assert trained.model[0] == 2
+    assert trained.curve.last.validation_accuracy == paused[-1].curve.last.validation_accuracy
+    rest = train(settings_of("modelling_last", "epochs=4"), checkpoint=path)
+    assert [item.curve.last.number for item in rest] == [3, 4]  # the pause is still there to go on from
+
+
+def test_a_loop_that_reports_no_model_is_trained_again_for_one_only_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, settings = tmp_path / "state.npz", settings_of("train", "epochs=2")
+    train(settings_of("train", "epochs=4"), stop=stop_at(2), checkpoint=path)
+    assert train_for_model(settings, path) is None
+    monkeypatch.setattr(user_loop, "train_loop", None)
+    assert train_for_model(settings, path) is None
 
 
 def test_a_loop_without_a_state_begins_anew(tmp_path: Path) -> None:

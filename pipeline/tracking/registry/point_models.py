@@ -75,7 +75,7 @@ def log_loop_point(point: PointTraining, study: str, run_id: str, name: str, abo
 
     client = mlflow_store.open_store()
     trained = train_loop_point(point)
-    if trained is None or trained.model is None:
+    if trained is None:
         return None
     tags, reached = {MEMBER: name}, trained.curve.last.validation_accuracy
     if about.accuracy is not None and abs(reached - about.accuracy) > ROUNDING:
