@@ -3,7 +3,7 @@
 import re
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -117,6 +117,8 @@ def decode_image(path: Path, form: ImageForm, note: Callable[[str], None]) -> np
                     )
                 if form.wide:
                     return _convert_wide(path, image, form, note)
+                if image.mode in WIDE_MODES:
+                    return _convert_narrow(path, image, form, note)
                 return np.asarray(_convert_bytes(image, form, note))
     except Image.DecompressionBombError:
         raise Unreadable(
@@ -239,6 +241,19 @@ def _convert_wide(path: Path, image: Image.Image, form: ImageForm, note: Callabl
         for plane in map(np.ascontiguousarray, planes)
     ]
     return sized_planes[0] if numbers.ndim == 2 else np.stack(sized_planes, axis=2)
+
+
+def _convert_narrow(
+    path: Path, image: Image.Image, form: ImageForm, note: Callable[[str], None]
+) -> np.ndarray:
+    """Return bytes of a grey image of 16 bits, which Pillow would cut at 255, for a model of bytes."""
+    if _is_deep(image):
+        raise Unreadable(
+            "its samples have 32 bits, those of other images 8, and nothing tells how bright they are beside "
+            "each other: save it with 8 bits"
+        )
+    numbers = _convert_wide(path, image, replace(form, wide=True), note)
+    return np.rint(np.clip(numbers / WIDE, 0, 255)).astype(np.uint8)
 
 
 def _has_white_as_zero(image: Image.Image) -> bool:

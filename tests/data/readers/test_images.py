@@ -166,6 +166,25 @@ def test_samples_of_32_bits_stand_beside_their_like_alone(
             decode(tmp_path / name, form)
 
 
+@pytest.mark.parametrize("name", ["a.png", "a.tif"])
+@pytest.mark.parametrize("size", [None, (8, 6)])
+def test_16_bits_are_as_bright_as_8_for_a_model_of_bytes(
+    tmp_path: Path, name: str, size: tuple[int, int] | None
+) -> None:
+    Image.fromarray(L_SHAPE).save(tmp_path / "byte.png")
+    Image.fromarray(L_SHAPE.astype(np.uint16) * 257).save(tmp_path / name)
+    for form in (ImageForm(False, size, "white"), ImageForm(True, size, "white")):
+        array, expected = decode(tmp_path / name, form)[0], decode(tmp_path / "byte.png", form)[0]
+        assert array.dtype == expected.dtype == np.uint8
+        np.testing.assert_allclose(array.astype(float), expected, atol=0 if size is None else 1)
+
+
+def test_samples_of_32_bits_are_refused_by_a_model_of_bytes(tmp_path: Path) -> None:
+    Image.fromarray(np.full((2, 3), 0.5, np.float32)).save(tmp_path / "a.tif")
+    with pytest.raises(Unreadable, match="32 bits, those of other images 8"):
+        decode(tmp_path / "a.tif", GREY)
+
+
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
 def test_16_bits_in_colour_and_with_alpha(tmp_path: Path, channels: int) -> None:
     numbers = np.array([60, 70, 180, 65535], np.uint16)[:channels] * np.ones((2, 5, 1), np.uint16)
