@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from pipeline.cli import main
 from pipeline.cli.compose import compose
@@ -206,3 +207,24 @@ def test_a_table_that_is_written_while_it_is_read_is_refused(
     assert (
         err == "error: the data was changed while it was read; give the command again when it is complete\n"
     )
+
+
+@pytest.mark.parametrize("wide", [False, True])
+def test_a_model_of_images_is_not_scored_on_others_whose_white_is_another_number(
+    table: Path, wide: bool
+) -> None:
+    grey = np.random.default_rng(1).integers(0, 256, (24, 6, 6))
+    for folder, is_wide in (("trained", wide), ("others", not wide)):
+        for number, image in enumerate(grey):
+            file = table.parent / folder / "ab"[number % 2] / f"{number}.png"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray((image * 257).astype(np.uint16) if is_wide else image.astype(np.uint8)).save(file)
+    words = ("data=image_folder", f"data.path={table.parent / 'trained'}", "train.epochs=1", "device=cpu")
+    assert command("train", *words)[0] == 0
+    client = mlflow_store.open_store()
+    (run,) = client.search_runs([client.get_experiment_by_name("fulcrum").experiment_id])
+    trained = f"trained={run.info.run_id}"
+    assert command("evaluate", trained) == (0, [])
+    code, (line,) = command("evaluate", trained, words[0], f"data.path={table.parent / 'others'}")
+    assert code == 2
+    assert line.startswith("error: the model must have been trained on images of ")

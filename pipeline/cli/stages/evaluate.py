@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pipeline.cli.stages.preparation import prepare
 from pipeline.cli.stages.recording import open_record
 from pipeline.cli.stages.trained_model import (
+    check_bits,
     check_classes,
     compose_with_model,
     get_target_run,
@@ -36,6 +37,7 @@ def run(words: Sequence[str]) -> None:
         print(f"data: {CHANGED}", file=sys.stderr)
     fetched, description = model_references.fetch_model(reference)
     check_classes(description, preparation.prepared)
+    check_bits(description, command_line.settings.data, preparation.prepared)
     model = load_fitting_model(fetched, preparation.prepared)
     data = see_as_model(model, description.front if description else None, preparation.prepared)
     into = get_target_run(command_line, reference)

@@ -8,6 +8,7 @@ from pipeline.cli.loops import words as loop_words
 from pipeline.errors import BadModel, BadSetting
 from pipeline.formatting import shorten
 from pipeline.settings.command_line import CommandLine
+from pipeline.settings.data import Data, Datasets, ImageFolder
 from pipeline.settings.tracking import RecordInto
 
 if TYPE_CHECKING:
@@ -104,6 +105,23 @@ def check_classes(description: "ModelDescription | None", prepared: "Prepared") 
             f"the model must have the classes of the data (such as {shorten(ours, 40)}), got one with "
             f"{shorten(answered, 40)} in its place; name the classes of the data as those of the training"
         )
+
+
+def check_bits(description: "ModelDescription | None", data: Data, prepared: "Prepared") -> None:
+    """Check that images have samples of as many bits as in training: 255 is white among bytes, else black.
+
+    Raises:
+        BadModel: the ones are bytes, the others are not.
+    """
+    images = None if description is None else description.images
+    is_wide = prepared.train.features.dtype.itemsize > 1
+    if images is None or images.wide == is_wide or not isinstance(data, ImageFolder | Datasets):
+        return
+    bits, others = ("16 or more", "8") if is_wide else ("8", "16 or more")
+    raise BadModel(
+        f"the model must have been trained on images of {bits} bits a sample, as those of the data, got one "
+        f"of {others}; save the images as those of the training, or ask it by predict"
+    )
 
 
 def _name_answers(prepared: "Prepared") -> str:
