@@ -58,7 +58,7 @@ def by_graph(problem: NetworkProblem, steps: int) -> Ours:
 
 
 def bfloat16(problem: NetworkProblem, steps: int) -> Ours:
-    return Ours(problem, steps, Engine.graph, Policy.mixed_bfloat16)
+    return Ours(problem, steps, policy=Policy.mixed_bfloat16)
 
 
 def custom(problem: NetworkProblem, steps: int) -> Ours:

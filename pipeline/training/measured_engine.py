@@ -36,7 +36,7 @@ CALL_SECONDS, ROUNDS = 0.2, 3
 """Of a timed call of some steps; the best of so many rounds counts."""
 
 
-FORMAT = 3  # tables are updated by rows, and masks of dropout drawn by a hash since
+FORMAT = 4  # XLA reads rows of tables by vectors, and Adam takes roots of a batch's rows alone since
 
 
 @dataclass(frozen=True, slots=True)
