@@ -1,6 +1,5 @@
 """The commands by name: each is the function `run` of a module, which is imported when it is asked for."""
 
-import sys
 from collections.abc import Sequence
 from difflib import get_close_matches
 from importlib import import_module
@@ -28,10 +27,6 @@ MODULES = {
     "ui": "ui",
 }
 """Where each command lives, below this folder."""
-STAGES = ("run", "preprocess", "train", "evaluate", "profile")
-"""Commands that train one trial, or do a part of that."""
-READERS = {"search": "sweep", "cluster": "sweep", "pruning": "sweep", "diagnose": "diagnose"}
-"""Groups that no stage reads, each with the command that does."""
 
 
 def run(command: str, words: Sequence[str]) -> None:
@@ -49,7 +44,6 @@ def run(command: str, words: Sequence[str]) -> None:
         print(composed.format_composed(command, words))
         return
     _check_flags(command, words)
-    _tell_unread(command, words)
     loop_words.check_command(command, words)
     if command != "doctor":  # which says so among the rest
         check_temporary_folder()
@@ -65,14 +59,3 @@ def _check_flags(command: str, words: Sequence[str]) -> None:
             continue
         if near := get_close_matches(name, flags, n=1, cutoff=0.75):
             raise BadSetting(f"{name} is no flag of {command}; did you mean {near[0]}?")
-
-
-def _tell_unread(command: str, words: Sequence[str]) -> None:
-    """Say which words the command does not read: one training is no search."""
-    if command not in STAGES:
-        return
-    for word in words:
-        name = word.removeprefix("--").partition("=")[0]
-        reader = READERS.get(name.partition(".")[0])
-        if reader and name != "search.objectives":  # an accuracy under attack is measured after each epoch
-            print(f"warning: {name} is for {reader}; {command} does not read it", file=sys.stderr)

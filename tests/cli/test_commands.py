@@ -3,7 +3,6 @@
 import ast
 from importlib.util import find_spec
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
@@ -54,27 +53,3 @@ def test_a_folder_that_was_removed_is_named_before_anything_is_read(
     for command in ("run", "studies", "doctor"):
         with pytest.raises(BadInput, match=r"^the working folder must be there, .*; cd to another$"):
             commands.run(command, [])
-
-
-@pytest.mark.parametrize(
-    ("line", "unread"),
-    [
-        ("run search.trials=50 search=smoke", ["search.trials", "search"]),
-        ("train --cluster ray --cluster.slots=3", ["cluster", "cluster.slots"]),
-        ("profile pruning=none", ["pruning"]),
-        ("evaluate diagnose.minutes=3", ["diagnose.minutes"]),
-        ("run search.objectives=[accuracy,cost] ui.port=5001 price=zero", []),
-        ("sweep search.trials=50 cluster=none pruning=none", []),
-        ("diagnose diagnose.minutes=3", []),
-    ],
-)
-def test_words_of_another_command_are_told(
-    line: str, unread: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """`run search.trials=50` is one training, which somebody may take for a search of fifty."""
-    monkeypatch.setattr(commands, "import_module", lambda _: SimpleNamespace(run=lambda _: None))
-    command, *words = line.split()
-    commands.run(command, words)
-    told = capsys.readouterr().err.splitlines()
-    assert [line.removeprefix("warning: ").partition(" is for ")[0] for line in told] == unread
-    assert all(line.endswith(f"; {command} does not read it") for line in told)

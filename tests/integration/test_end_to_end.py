@@ -211,6 +211,23 @@ def test_bad_input_is_one_line_exit_2_and_no_run(
     assert count(client) == before
 
 
+@pytest.mark.parametrize(
+    ("words", "unread"),
+    [
+        (["run", SMOKE, "search.trials=50", "cluster=ray"], ["search.trials", "cluster"]),
+        (["preprocess", "--pruning", "none"], ["pruning"]),
+        (["run", SMOKE, "search.objectives=[accuracy,cost]", "ui.port=5001", "price=none"], []),
+        (["run", SMOKE, "search.trials=50", "train.epochs=none"], []),  # a mistake is one line
+    ],
+)
+def test_words_of_another_command_are_told(words: list[str], unread: list[str], fulcrum: Run) -> None:
+    """`run search.trials=50` is one training, which somebody may take for a search of fifty."""
+    done = fulcrum(*words)
+    told = [line for line in done.stderr.splitlines() if line.startswith("warning: ")]
+    assert done.returncode == (2 if "train.epochs=none" in words else 0)
+    assert told == [f"warning: {key} is for sweep; {words[0]} does not read it" for key in unread]
+
+
 def test_a_gpu_that_is_not_there_is_refused(fulcrum: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     done = fulcrum("run", SMOKE, "device=gpu")

@@ -5,6 +5,7 @@ import threading
 from concurrent.futures.thread import _threads_queues  # there is no public way
 from typing import TYPE_CHECKING
 
+from pipeline.cli.stages.recording import tell_unread
 from pipeline.cli.summary import rows, training
 from pipeline.errors import LoopFailed
 from pipeline.settings import addresses
@@ -41,6 +42,7 @@ def run(command_line: CommandLine) -> None:
     from pipeline.tracking.record_run import record_run
 
     with record_run(command_line, "run", claimed) as record:
+        tell_unread("run", command_line.overrides)
         record.set_tags({"code.sha256": code})
         trained = _train(command_line, record)
         _record(command_line, trained, record)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.cli.stages.preparation import Preparation
 from pipeline.measures import Epoch
-from pipeline.settings.command_line import CommandLine
+from pipeline.settings.command_line import CommandLine, Overrides, group_of
 
 if TYPE_CHECKING:
     import keras
@@ -17,6 +17,17 @@ if TYPE_CHECKING:
     from pipeline.evaluation.evaluate import AnyEvaluation
     from pipeline.tracking.run_recorder import RunRecorder
     from pipeline.training.privacy.account import PrivacySpent
+
+READERS = {"search": "sweep", "cluster": "sweep", "pruning": "sweep", "diagnose": "diagnose"}
+"""Groups that no stage reads, each with the command that does."""
+
+
+def tell_unread(stage: str, overrides: Overrides) -> None:
+    """Say before a training which words the stage does not read: one training is no search."""
+    for key in overrides.keys:
+        reader = READERS.get(group_of(key))
+        if reader and key != "search.objectives":  # an accuracy under attack is measured after each epoch
+            print(f"warning: {key} is for {reader}; {stage} does not read it", file=sys.stderr)
 
 
 def tell_quality(prepared: "Prepared") -> "QualityReport":
@@ -36,6 +47,7 @@ def open_record(preparation: Preparation, stage: str, into: str | None = None) -
     from pipeline.tracking.record_run import record_run
 
     with record_run(preparation.command_line, stage, preparation.device, into) as record:
+        tell_unread(stage, preparation.command_line.overrides)  # now that no word is refused any more
         if into is None:  # an earlier run says on which data it was trained
             record.record_data(preparation.prepared)
         yield record
