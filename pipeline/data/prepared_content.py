@@ -158,6 +158,7 @@ def _build_report(
         histogram=_count_labels(loaded.classes, splits),
         unreadable=loaded.unreadable[:MAX_NAMED_FILES],
         findings=findings.to_tuple(),
+        bits=loaded.bits,
     )
 
 

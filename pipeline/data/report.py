@@ -67,7 +67,7 @@ class CleaningReport:
     """What became of the data. `dropped`: rows by reason. `histogram`: split -> class -> rows.
 
     `unreadable`: the first files that could not be read and were left out; `findings`: what else was left out
-    or changed.
+    or changed; `bits`: of a sample of the finest image, of files.
     """
 
     rows_read: int
@@ -79,6 +79,7 @@ class CleaningReport:
     histogram: dict[str, dict[str, int]]
     unreadable: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
+    bits: int = 8
 
 
 def decode_report(plain: dict[str, Any]) -> CleaningReport:

@@ -209,22 +209,40 @@ def test_a_table_that_is_written_while_it_is_read_is_refused(
     )
 
 
-@pytest.mark.parametrize("wide", [False, True])
-def test_a_model_of_images_is_not_scored_on_others_whose_white_is_another_number(
-    table: Path, wide: bool
+IMAGES = {
+    8: lambda image: image.astype(np.uint8),
+    16: lambda image: (image * 257).astype(np.uint16),
+    32: lambda image: (image / 255).astype(np.float32),
+}
+"""Bits of a sample -> the same image in them."""
+
+
+@pytest.mark.parametrize(("trained_bits", "other_bits"), [(8, 16), (16, 8), (16, 32), (32, 16), (32, 8)])
+def test_a_model_of_images_is_not_asked_others_whose_white_is_another_number(
+    table: Path, trained_bits: int, other_bits: int
 ) -> None:
     grey = np.random.default_rng(1).integers(0, 256, (24, 6, 6))
-    for folder, is_wide in (("trained", wide), ("others", not wide)):
+    for folder, bits in (("trained", trained_bits), ("others", other_bits)):
         for number, image in enumerate(grey):
-            file = table.parent / folder / "ab"[number % 2] / f"{number}.png"
+            file = table.parent / folder / "ab"[number % 2] / f"{number}.tif"
             file.parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray((image * 257).astype(np.uint16) if is_wide else image.astype(np.uint8)).save(file)
+            Image.fromarray(IMAGES[bits](image)).save(file)
     words = ("data=image_folder", f"data.path={table.parent / 'trained'}", "train.epochs=1", "device=cpu")
     assert command("train", *words)[0] == 0
     client = mlflow_store.open_store()
     (run,) = client.search_runs([client.get_experiment_by_name("fulcrum").experiment_id])
-    trained = f"trained={run.info.run_id}"
+    trained, others = f"trained={run.info.run_id}", f"data.path={table.parent / 'others'}"
     assert command("evaluate", trained) == (0, [])
-    code, (line,) = command("evaluate", trained, words[0], f"data.path={table.parent / 'others'}")
+    code, (line,) = command("evaluate", trained, words[0], others)
     assert code == 2
-    assert line.startswith("error: the model must have been trained on images of ")
+    assert line.startswith(
+        f"error: the model must have been trained on images of {other_bits} bits a sample, as those of the "
+        f"data, got one of {trained_bits}; save the images"
+    )
+    code, lines = command("predict", trained, others, f"predict.output={table.parent / 'answers.csv'}")
+    if max(trained_bits, other_bits) < 32:  # as bright as each other
+        assert code == 0
+    else:
+        assert code == 2
+        assert "nothing tells how bright they are beside each other" in lines[0]
+    assert command("predict", trained, words[1], f"predict.output={table.parent / 'own.csv'}")[0] == 0

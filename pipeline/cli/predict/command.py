@@ -169,10 +169,10 @@ def _show_progress(answers: Iterator[dict[str, Any]], new: "NewData") -> Iterato
 def _print_summary(
     name: str, output: Path, columns: list[str], counts: "PredictionCounts", findings: "Findings"
 ) -> None:
-    shown = ", ".join(columns[:6]) + (", ..." if len(columns) > 6 else "")
+    shown = format_one_line(", ".join(columns[:6])) + (", ..." if len(columns) > 6 else "")
     common = counts.predictions.most_common(MOST_CLASSES)
     more = len(counts.predictions) - len(common)
-    predicted = ", ".join(f"{shorten(label, 40)} {count:,}" for label, count in common)
+    predicted = ", ".join(f"{format_one_line(shorten(label, 40))} {count:,}" for label, count in common)
     print(f"model       {name}")
     predicted += f" and {format_count(more, 'more class')}" if more > 0 else ""
     if not common:
@@ -183,7 +183,7 @@ def _print_summary(
     if counts.accuracy is not None:
         print(f"accuracy    {format_score(counts.accuracy)} of {counts.labelled:,} with a label")
     if counts.unknown:
-        unknown = ", ".join(shorten(label, 40) for label in list(counts.unknown)[:3])
+        unknown = ", ".join(format_one_line(shorten(label, 40)) for label in list(counts.unknown)[:3])
         print(f"            {format_count(counts.unknown.total(), 'label')} unknown to the model ({unknown})")
     for finding in findings.to_tuple():
         print(f"            {format_one_line(str(finding))}")

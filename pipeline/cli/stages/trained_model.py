@@ -111,16 +111,21 @@ def check_bits(description: "ModelDescription | None", data: Data, prepared: "Pr
     """Check that images have samples of as many bits as in training: 255 is white among bytes, else black.
 
     Raises:
-        BadModel: the ones are bytes, the others are not.
+        BadModel: the ones have more than the others.
     """
     images = None if description is None else description.images
-    is_wide = prepared.train.features.dtype.itemsize > 1
-    if images is None or images.wide == is_wide or not isinstance(data, ImageFolder | Datasets):
+    if images is None or not isinstance(data, ImageFolder | Datasets):
         return
-    bits, others = ("16 or more", "8") if is_wide else ("8", "16 or more")
+    bits = prepared.report.bits
+    trained = 32 if images.deep else 16 if images.wide else 8
+    if bits == trained or (images.deep is None and images.wide and bits > 8):
+        return
+    remedy = "save the images as those of the training" + (
+        ", or ask it by predict" if max(bits, trained) < 32 else ""
+    )
     raise BadModel(
         f"the model must have been trained on images of {bits} bits a sample, as those of the data, got one "
-        f"of {others}; save the images as those of the training, or ask it by predict"
+        f"of {trained}; {remedy}"
     )
 
 

@@ -51,14 +51,15 @@ class ImageForm:
 
     `colour`: red, green and blue, else grey; `size`: (height, width), None as it is; `background`: the colour
     behind transparent parts; `wide`: float32 in the range of 16 bits, else bytes; `deep`: float32 of any
-    range, of files whose samples have 32 bits, and of no others.
+    range, of files whose samples have 32 bits, and of no others; None: not known, of a model of an earlier
+    release.
     """
 
     colour: bool
     size: tuple[int, int] | None
     background: str
     wide: bool = False
-    deep: bool = False
+    deep: bool | None = False
 
 
 @cache
@@ -110,11 +111,7 @@ def decode_image(path: Path, form: ImageForm, note: Callable[[str], None]) -> np
                     getattr(image, "is_animated", False) and image.format != "MPO"
                 ):  # MPO: previews of a camera
                     note("of several frames: the first is used")
-                if form.deep and not _is_deep(image):
-                    raise Unreadable(
-                        "its samples have 16 bits or less, those of other images 32, and nothing tells how "
-                        "bright they are beside each other: save all images in one form"
-                    )
+                _check_depth(image, form)
                 if form.wide:
                     return _convert_wide(path, image, form, note)
                 if image.mode in WIDE_MODES:
@@ -150,6 +147,18 @@ def _check_size(path: Path, image: Image.Image, form: ImageForm) -> None:
         )
     if size > compute_bound(path):
         raise Unreadable(f"it unpacks to more than {MOST_RATIO} times its size")
+
+
+def _check_depth(image: Image.Image, form: ImageForm) -> None:
+    """Raise Unreadable for samples of 32 bits among others and the other way round: white is unknown."""
+    is_deep = _is_deep(image)
+    if is_deep == bool(form.deep) or (is_deep and form.wide and form.deep is None):
+        return
+    here, others = ("32 bits", "16 or less" if form.wide else "8") if is_deep else ("16 bits or less", "32")
+    raise Unreadable(
+        f"its samples have {here}, those of other images {others}, and nothing tells how bright they are "
+        "beside each other: save all images in one form"
+    )
 
 
 def _check_bits(path: Path, image: Image.Image) -> None:
@@ -247,11 +256,6 @@ def _convert_narrow(
     path: Path, image: Image.Image, form: ImageForm, note: Callable[[str], None]
 ) -> np.ndarray:
     """Return bytes of a grey image of 16 bits, which Pillow would cut at 255, for a model of bytes."""
-    if _is_deep(image):
-        raise Unreadable(
-            "its samples have 32 bits, those of other images 8, and nothing tells how bright they are beside "
-            "each other: save it with 8 bits"
-        )
     numbers = _convert_wide(path, image, replace(form, wide=True), note)
     return np.rint(np.clip(numbers / WIDE, 0, 255)).astype(np.uint8)
 

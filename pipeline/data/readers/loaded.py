@@ -40,7 +40,8 @@ class LoadedData:
     `classes`: a name for each label 0, 1, ...; none where labels are quantities, float64, NaN where one is
     missing; `kind`: of raw samples that need a front end, None: the
     features are ready; `unreadable`: files that could not be read; `findings`: what else was left out or
-    changed; `columns`: of a table; `unit`: what the places of rows count, where they have no names.
+    changed; `columns`: of a table; `unit`: what the places of rows count, where they have no names;
+    `bits`: of a sample of the finest image, of files.
     """
 
     train: LabelledSamples
@@ -52,6 +53,7 @@ class LoadedData:
     findings: tuple[Finding, ...] = ()
     columns: tuple[ColumnReport, ...] = ()
     unit: str = "row"
+    bits: int = 8
 
 
 def hash_files(paths: Iterable[Path]) -> str:

@@ -1,5 +1,6 @@
 """Folders of images, read by Pillow as a person sees them."""
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from pipeline.data.report import Findings
 from pipeline.errors import BadData
 from pipeline.settings.data import Colours, ImageFolder
 
-FORMAT = folders.FORMAT + 2  # TIFF with white as 0 is turned over since
+FORMAT = folders.FORMAT + 3  # the bits of a sample are known since
 
 
 def fingerprint(data: ImageFolder, _data_dir: Path) -> str:
@@ -48,7 +49,7 @@ def load_tree(data: ImageFolder, tree: FileTree, scratch: ScratchSpace, findings
     read = partial(folders.read_arrays, decode=decode, scratch=scratch)
     loaded = folders.load_splits(tree, data.on_error, read, findings, data.is_regression)
     decode.check_blank()
-    return loaded
+    return replace(loaded, bits=bits)
 
 
 class ImageDecoder:

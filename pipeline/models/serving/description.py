@@ -120,7 +120,7 @@ def _describe_images(prepared: Prepared, data: Data) -> ImageForm | None:
     is_bytes = prepared.train.features.dtype == np.uint8
     if isinstance(data, ImageFolder | Datasets):
         size = None if data.size is None else (data.size[0], data.size[1])
-        return ImageForm(colour, size, data.background, wide=not is_bytes)
+        return ImageForm(colour, size, data.background, wide=not is_bytes, deep=prepared.report.bits > 16)
     return ImageForm(colour, None, "white") if is_bytes and prepared.report.largest > BRIGHT else None
 
 
@@ -148,7 +148,7 @@ def decode_description(plain: dict[str, Any]) -> ModelDescription:
     images = plain.get("images")
     if images is not None:
         size = images["size"] and (images["size"][0], images["size"][1])
-        images = ImageForm(**{**images, "size": size})
+        images = ImageForm(**{"deep": None, **images, "size": size})
     return ModelDescription(
         classes=tuple(plain["classes"]),
         shape=tuple(plain["shape"]),

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -10,8 +11,10 @@ import numpy as np
 import pytest
 
 from pipeline.cli.predict import command
+from pipeline.data.report import Findings
 from pipeline.errors import BadInput
 from pipeline.models.predictor import make_predictor
+from pipeline.models.serving.predict import PredictionCounts
 from pipeline.tracking import mlflow_store
 from pipeline.tracking.model_references import ModelReference
 from tests.conftest import Run
@@ -73,6 +76,17 @@ def test_a_table_is_answered_row_by_row_with_its_accuracy(
     assert lines[-1]["line"] == 9001
     assert "label" not in lines[0]
     assert "accuracy" not in done.stdout
+
+
+def test_names_with_line_ends_stay_on_their_line(capsys: pytest.CaptureFixture[str]) -> None:
+    counts = PredictionCounts(samples=2, predictions=Counter(["a\nb"] * 2), unknown=Counter(["c\x1b[2J"]))
+    command._print_summary("m", Path("out.csv"), ["line", "probability_a\nb"], counts, Findings())
+    assert capsys.readouterr().out.splitlines() == [
+        "model       m",
+        "predicted   2: a\\nb 2",
+        "            1 label unknown to the model (c\\x1b[2J)",
+        "written to  out.csv (line, probability_a\\nb)",
+    ]
 
 
 def test_long_sounds_are_answered_by_file(predict: Predict, tmp_path: Path) -> None:

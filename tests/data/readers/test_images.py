@@ -160,6 +160,8 @@ def test_samples_of_32_bits_stand_beside_their_like_alone(
     Image.fromarray(numbers).save(tmp_path / "a.tif")
     assert images.count_bits(tmp_path / "a.tif") == bits
     np.testing.assert_array_equal(decode(tmp_path / "a.tif", form)[0], numbers)
+    with pytest.raises(Unreadable, match="32 bits, those of other images 16 or less"):
+        decode(tmp_path / "a.tif", WIDE_GREY)  # 0.5 would be all but black
     for name, others in (("byte.png", L_SHAPE), ("short.tif", L_SHAPE.astype(np.uint16))):
         Image.fromarray(others).save(tmp_path / name)
         with pytest.raises(Unreadable, match="16 bits or less, those of other images 32"):
