@@ -130,8 +130,18 @@ def _compose_config(pairs: list[str]) -> DictConfig:
         if not _is_group(pair):
             override = arguments.parse(pair)
             value = _keep_text(config, pair, override.key_or_group, override.value())
+            if value == {}:
+                _empty(OmegaConf.select(config, override.key_or_group))
             OmegaConf.update(config, override.key_or_group, value, merge=True)
     return config
+
+
+def _empty(node: Any) -> None:
+    """Take all names out: what is typed is merged into what is there, so that `{}` would change nothing."""
+    if isinstance(node, DictConfig) and OmegaConf.get_type(node) is dict:
+        with open_dict(node):
+            for name in [*node]:
+                del node[name]
 
 
 def _keep_text(config: DictConfig, pair: str, key: str, value: Any) -> Any:

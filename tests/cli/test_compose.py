@@ -112,6 +112,13 @@ def test_it_composes_what_hydra_composes(words: list[str]) -> None:
     assert command_line.choices == choices
 
 
+def test_an_empty_group_of_names_takes_those_of_the_option_away() -> None:
+    assert compose([]).settings.search.when  # Hydra would merge nothing into them
+    assert compose(["search.when={}"]).settings.search.when == {}
+    tags = compose(["tracking.tags={a:b}", "tracking.tags={}", "tracking.tags.c=d"]).settings.tracking.tags
+    assert tags == {"c": "d"}
+
+
 def test_what_was_composed_before_leaves_no_trace() -> None:
     before = compose(["optimizer=sgd"])
     compose(
@@ -152,7 +159,7 @@ def test_a_group_that_is_nothing_is_refused(word: str) -> None:
 )
 def test_more_than_a_text_in_one_place_is_refused(word: str) -> None:
     key, _, value = word.partition("=")
-    with pytest.raises(BadSetting, match=rf"{key} must be .*, got {re.escape(value)}; did you mean"):
+    with pytest.raises(BadSetting, match=rf"{key} must be .*, got {re.escape(value)}; (did you mean|write)"):
         compose(["data=csv", "data.path=x.csv", "data.label=y", word])
 
 

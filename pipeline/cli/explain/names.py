@@ -22,7 +22,7 @@ from pipeline.cli.explain.options import (
     name_widths,
     translate_choice,
 )
-from pipeline.cli.explain.values import find_meant, is_yes, split_values
+from pipeline.cli.explain.values import WORDS, find_meant, is_yes, split_values
 from pipeline.settings.addresses import find_options
 from pipeline.settings.command_line import Overrides, split_word
 from pipeline.settings.kinds import option_name
@@ -32,6 +32,7 @@ FURTHER_WORDS = {
     "data.label": ("data=csv", "data.path=FILE.csv"),
     "data.test_path": ("data=csv", "data.path=FILE.csv", "data.label=-1"),
     "optimizer.sparse": (),
+    "search.space": ("search.when={}",),
 }
 """Words without which a setting means nothing."""
 _WIDTHS = re.compile(r"[\[(]([^|;]*)[\])]|(\d+(?:[x×]\d+)+|(\d+)(?:-\3)+|\d+(?:-\d+){2,})")
@@ -44,6 +45,8 @@ EXAMPLES = {
     "search.trials": "40",
     "search.timeout": "600",
     "search.objective": "accuracy",
+    "search.space": '["model.hidden=16,32,64"]',
+    "search.enqueue": '["model.hidden=64 optimizer=sgd"]',
     "search.max_latency_ms": "5",
     "search.max_parameters": "100000",
     "engine": "auto",
@@ -98,6 +101,8 @@ def _translate_pairs(key: str, value: str | None, typed: Sequence[str]) -> Advic
     if not further or "(" in first:
         return None
     remedies = [translate(key, first, typed)]
+    if remedies[0] and any(split_word(word)[0] in WORDS for word in remedies[0].words):
+        return None  # these are in its own list
     for pair in further:
         name, text = re.split("[=:]", pair, maxsplit=1)
         remedies.append(translate(name, text, typed))

@@ -16,6 +16,9 @@ SECONDS = ("search.timeout", "search.trial_timeout", "search.budget_device_secon
 MINUTES = ("diagnose.minutes",)
 """The same, of minutes."""
 
+WORDS = ("search.space", "search.enqueue")
+"""Settings whose list is one of words of a command line, with commas of their own, so each in quotes."""
+
 SIDES = ("data.size",)
 """Settings whose list is height and width; one number is both, as of a square."""
 
@@ -31,6 +34,7 @@ _FRACTION = re.compile(rf"({_NUMBER})\s*/\s*({_NUMBER})", re.IGNORECASE)
 _RANGE = re.compile(
     rf"(?:between|from)?\s*({_NUMBER})\s*(?:\.\.\.?|:|-|to|and|~|->|<)\s*({_NUMBER})", re.IGNORECASE
 )
+_KEY = re.compile(r"(?:^|(?<=[\s,{\[\"']))(\w+(?:\.\w+)*)[\"']?\s*[:=]\s*")
 _TYPED = re.compile(rf"({_NUMBER})[fFdlL]", re.IGNORECASE)
 _STEPS = re.compile(rf"({_NUMBER}):({_NUMBER}):({_NUMBER})", re.IGNORECASE)
 _CALL = re.compile(r"(?:\w+\.)*(\w+)\((.*)\)", re.DOTALL)
@@ -70,6 +74,8 @@ def find_meant(key: str, text: str, rule: str) -> Meant | None:
     if key in AMOUNTS:
         amount = write_amount(text).replace(" ", "")
         return Meant(amount) if read_budget(amount) is not None else None
+    if key in WORDS:
+        return _mend_words(text, together=key == "search.enqueue")
     if rule.startswith("a list, each "):
         return _mend_list(key, text, rule)
     if rule.startswith("names with values"):
@@ -220,6 +226,16 @@ def _mend_list(key: str, text: str, rule: str) -> Meant | None:
     if len(known) < len(values):
         return None
     return Meant(f"[{','.join(2 * known if key in SIDES and len(known) == 1 else known)}]")
+
+
+def _mend_words(text: str, *, together: bool) -> Meant | None:
+    """Put words, or a mapping of keys to values, in quotes: each, or all `together` as one command line."""
+    _, *parts = _KEY.split(text)
+    values = [re.sub(r"[\[\]{}\"']", "", part).strip(" ,") for part in parts[1::2]]
+    if not values or "" in values or "(" in text and not all("." in key for key in parts[::2]):
+        return None
+    words = [f"{key}={value}" for key, value in zip(parts[::2], values, strict=True)]
+    return Meant("[" + ",".join(f'"{word}"' for word in ([" ".join(words)] if together else words)) + "]")
 
 
 def _mend_names(text: str) -> Meant:

@@ -97,7 +97,7 @@ def _resolve_condition(
         if not fixed_words:
             raise BadSetting(
                 f"search.when must depend on a key that is searched or set, got {condition!r}; "
-                f"add {key} to search.space or set {condition}"
+                f"add {key} to search.space, set {condition}, or write search.when={{}} for no conditions"
             )
         return list(dimensions) if fixed_words[-1].value() == override.value() else []
     if not parent.choices:

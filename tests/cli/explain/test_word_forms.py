@@ -115,6 +115,11 @@ timeout=10min                           search.timeout=600
 n_trials=20                             search.trials=20
 metric=val_accuracy                     search.objective=accuracy
 search.objectives=accuracy,cost,latency  'search.objectives=[accuracy,cost,latency_ms]'
+search.space={model.hidden:"16,32"}     'search.when={}' 'search.space=["model.hidden=16,32"]'
+space={model.hidden:[16,32],optimizer:[sgd,adam]}   'search.when={}' 'search.space=["model.hidden=16,32","optimizer=sgd,adam"]'
+search.space="model.hidden=16,32"       'search.when={}' 'search.space=["model.hidden=16,32"]'
+search.space=hidden                     'search.when={}' 'search.space=["model.hidden=16,32,64"]'
+search.enqueue={model.hidden:64,optimizer:sgd}   'search.enqueue=["model.hidden=64 optimizer=sgd"]'
 sampler=TPESampler                      search.sampler=tpe
 method=bayes                            search.sampler=frontier
 pruner=median                           pruning=pause
