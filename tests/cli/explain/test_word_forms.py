@@ -116,7 +116,7 @@ n_trials=20                             search.trials=20
 metric=val_accuracy                     search.objective=accuracy
 search.objectives=accuracy,cost,latency  'search.objectives=[accuracy,cost,latency_ms]'
 search.space={model.hidden:"16,32"}     'search.when={}' 'search.space=["model.hidden=16,32"]'
-space={model.hidden:[16,32],optimizer:[sgd,adam]}   'search.when={}' 'search.space=["model.hidden=16,32","optimizer=sgd,adam"]'
+space={train.seed:[1,2],optimizer:[sgd]}   'search.when={}' 'search.space=["train.seed=1,2","optimizer=sgd"]'
 search.space="model.hidden=16,32"       'search.when={}' 'search.space=["model.hidden=16,32"]'
 search.space=hidden                     'search.when={}' 'search.space=["model.hidden=16,32,64"]'
 search.enqueue={model.hidden:64,optimizer:sgd}   'search.enqueue=["model.hidden=64 optimizer=sgd"]'
