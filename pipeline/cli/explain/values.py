@@ -232,7 +232,7 @@ def _mend_words(text: str, *, together: bool) -> Meant | None:
     """Put words, or a mapping of keys to values, in quotes: each, or all `together` as one command line."""
     _, *parts = _KEY.split(text)
     values = [re.sub(r"[\[\]{}\"']", "", part).strip(" ,") for part in parts[1::2]]
-    if not values or "" in values or "(" in text and not all("." in key for key in parts[::2]):
+    if not values or "" in values or ("(" in text and not all("." in key for key in parts[::2])):
         return None
     words = [f"{key}={value}" for key, value in zip(parts[::2], values, strict=True)]
     return Meant("[" + ",".join(f'"{word}"' for word in ([" ".join(words)] if together else words)) + "]")
