@@ -131,6 +131,11 @@ def check_access(address: str, is_insecure_allowed: bool) -> bool:
     return True
 
 
+def has_head(address: str) -> bool:
+    """Return whether the head of a cluster answers there, whoever it lets in."""
+    return _ask(address, "") in (grpc.StatusCode.OK, grpc.StatusCode.UNAUTHENTICATED)
+
+
 def _ask(address: str, token: str) -> grpc.StatusCode:
     """Ask the head for the number of its cluster; return what it says to whoever shows this token."""
     about = (("authorization", f"Bearer {token}"),) if token else ()

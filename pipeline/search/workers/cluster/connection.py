@@ -17,6 +17,8 @@ from pipeline.search.workers.cluster.address import (
     find_address,
     get_token_path,
 )
+from pipeline.search.workers.cluster.head_watch import watch_head
+from pipeline.search.workers.cluster.slots import say_on_stderr
 from pipeline.settings.model import Custom
 from pipeline.settings.searching.cluster import LOCAL
 from pipeline.settings.settings import Settings
@@ -50,7 +52,7 @@ def connect(settings: Settings) -> Any:
     address = find_address(cluster)
     has_token = check_access(address, cluster.insecure)
     if has_token and (done := close_token_file()):
-        print(done, file=sys.stderr)
+        say_on_stderr(done)
     if has_token and not os.environ.get("RAY_AUTH_TOKEN"):
         os.environ["RAY_AUTH_TOKEN_PATH"] = str(get_token_path())  # without HOME Ray finds none by itself
     if has_token and "ray" in sys.modules and os.environ.get("RAY_AUTH_MODE") != "token":
@@ -59,7 +61,9 @@ def connect(settings: Settings) -> Any:
             "got a process that has imported it; export RAY_AUTH_MODE=token before it starts"
         )
     os.environ["RAY_AUTH_MODE"] = "token" if has_token else "disabled"
-    return _initialise(_import_ray(), address, runtime_env=_make_environment(settings))
+    ray = _initialise(_import_ray(), address, runtime_env=_make_environment(settings))
+    watch_head(ray, address, say_on_stderr)
+    return ray
 
 
 def _import_ray() -> Any:

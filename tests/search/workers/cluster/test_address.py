@@ -100,6 +100,12 @@ def test_only_a_cluster_with_a_token_that_this_user_has_is_joined(
         check_access(closed, is_insecure_allowed=False)
 
 
+def test_a_head_is_there_whoever_it_lets_in(head: Callable[[str], str]) -> None:
+    assert address.has_head(head("secret"))
+    assert address.has_head(head(""))
+    assert not address.has_head("127.0.0.1:1")
+
+
 def test_nobody_there_is_told_at_once() -> None:
     check_cluster(cluster("local"))
     with pytest.raises(BadInput, match="where none answers"):
