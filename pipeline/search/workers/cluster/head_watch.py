@@ -28,6 +28,6 @@ def _watch(ray: Any, address: str, say: Callable[[str], None]) -> None:
         if missed == 2:
             say(
                 f"the head of the cluster at {address} does not answer; if it stays away, Ray ends this "
-                "command within a minute: start the cluster anew, then the same command goes on with the study"
+                "command within a minute: start the cluster anew, and the same command goes on with it"
             )
         time.sleep(LOOK_SECONDS)
