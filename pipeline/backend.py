@@ -77,6 +77,24 @@ def without_collecting() -> Iterator[None]:
             gc.enable()
 
 
+@contextmanager
+def keras_by_tensorflow() -> Iterator[None]:
+    """Let Keras, imported during the block, take TensorFlow, whatever the environment or keras.json say.
+
+    They speak of a user's own programs. Processes that are started later, such as those of a user's
+    loop, find the environment as it was.
+    """
+    before = os.environ.get("KERAS_BACKEND")
+    os.environ["KERAS_BACKEND"] = "tensorflow"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["KERAS_BACKEND"]
+        else:
+            os.environ["KERAS_BACKEND"] = before
+
+
 if os.path.expanduser("~").startswith("~"):
     # Keras would make a folder called "~" in the working folder.
     try:
@@ -92,7 +110,7 @@ if platform.machine().lower() in ("x86_64", "amd64"):
 if not os.path.exists("/proc/driver/nvidia"):  # what it does to kernels of a GPU was not measured
     os.environ["XLA_FLAGS"] = add_xla_option(os.environ.get("XLA_FLAGS", ""))
 put_off(*UNUSED)
-with silent_stderr(), without_collecting():
+with silent_stderr(), without_collecting(), keras_by_tensorflow():
     import keras
     import tensorflow as tf
     from tensorflow.python.eager import context as tf_context
@@ -118,7 +136,13 @@ def check_process() -> None:
 
     Raises:
         BadDevice: it had begun to compute in the process that has forked this one; it would wait for ever.
+            Or Keras was imported before, by another backend.
     """
+    if (name := keras.config.backend()) != "tensorflow":
+        raise BadDevice(
+            f"Keras must compute by TensorFlow here, got {name}, by which this process has imported it; "
+            "set KERAS_BACKEND=tensorflow ahead of that import"
+        )
     if _started_before_fork:
         raise BadDevice(
             "TensorFlow must begin in the process that computes with it, got one that was forked when it had "

@@ -32,6 +32,33 @@ def test_a_user_without_a_home_leaves_nothing_in_the_working_folder(tmp_path: Pa
     assert list(tmp_path.iterdir()) == []
 
 
+OTHER_KERAS = """
+import os, sys
+sys.path.insert(0, sys.argv[1])
+from pipeline import backend
+backend.check_process()
+assert os.environ.get("KERAS_BACKEND") == (sys.argv[2] or None)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("named", "written"), [("no-such-backend", "tensorflow"), ("", "no-such-backend")])
+def test_keras_computes_by_tensorflow_whatever_a_person_has_chosen_for_other_programs(
+    tmp_path: Path, named: str, written: str
+) -> None:
+    (tmp_path / "keras.json").write_text(f'{{"backend": "{written}"}}')
+    environ = {name: value for name, value in os.environ.items() if name != "KERAS_BACKEND"}
+    environ |= {"KERAS_HOME": str(tmp_path)} | ({"KERAS_BACKEND": named} if named else {})
+    root = str(Path(__file__).resolve().parents[1])
+    subprocess.run([sys.executable, "-c", OTHER_KERAS, root, named], env=environ, check=True)
+
+
+def test_a_keras_that_computes_by_another_backend_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backend.keras.config, "backend", lambda: "jax")
+    with pytest.raises(BadDevice, match="got jax, by which this process"):
+        backend.check_process()
+
+
 LATE = """
 import sys
 sys.path.insert(0, sys.argv[1])
