@@ -1,5 +1,6 @@
 """What a person deletes in the MLflow UI is left out and told in one line; commands go on, models stay."""
 
+from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
 from io import StringIO
 from pathlib import Path
@@ -7,6 +8,8 @@ from pathlib import Path
 import mlflow
 import pytest
 from mlflow.entities import Run, ViewType
+from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore
+from sqlalchemy.orm import Session
 
 from pipeline.cli import main
 from pipeline.measures import Epoch
@@ -158,6 +161,42 @@ def test_what_is_deleted_while_models_are_registered_is_told_and_comes_with_the_
     for model in client.search_logged_models([client.get_experiment_by_name("fulcrum").experiment_id]):
         client.delete_logged_model(model.model_id)
     assert sweep(3) == (0, [])
+    assert_models_answer(client, read())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("what", ["model", "version", "name"])
+def test_what_goes_between_two_writes_into_a_version_ends_no_sweep(
+    what: str, client: mlflow.MlflowClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The store has found the version when it goes, so it tells of a broken key."""
+    remove: dict[str, Callable[[str], object]] = {
+        "model": lambda _: client.delete_registered_model("s"),
+        "version": lambda version: client.delete_model_version("s", version),
+        "name": lambda _: client.rename_registered_model("s", "mine"),
+    }
+    find, writer, removed = SqlAlchemyStore._get_sql_model_version, list[bool](), list[str]()
+
+    def find_and_remove(
+        store: SqlAlchemyStore, session: Session, name: str, version: str, eager: bool = False
+    ) -> object:
+        found = find(store, session, name, version, eager)
+        if writer and not removed:
+            removed.append(version)
+            remove[what](version)
+        return found
+
+    def write(*arguments: object) -> None:
+        writer.append(True)
+        about(*arguments)  # type: ignore[arg-type]
+
+    about = mlflow.MlflowClient.set_model_version_tag
+    monkeypatch.setattr(SqlAlchemyStore, "_get_sql_model_version", find_and_remove)
+    monkeypatch.setattr(mlflow.MlflowClient, "set_model_version_tag", write)
+    code, lines = sweep(1)
+    assert (code, len(lines)) == (0, 1) and removed, lines
+    assert lines[0].endswith(": deleted meanwhile; it is made again once the study has a further trial")
+    assert sweep(2)[0] == 0
     assert_models_answer(client, read())
 
 

@@ -48,31 +48,38 @@ def register_models(task: "Sweep", record: "StudyRecorder") -> None:
     if new := [member for member in members if member.name not in present]:
         task.observer.begin_phase(MODELS, len(new))
     for member in members:
-        with _unless_deleted(record):
-            version: str | None = registered.pop(member.name) if member.name in present else None
-            if not version:
+        version: str | None = registered.pop(member.name) if member.name in present else None
+        if version is None:
+            with _unless_deleted(record):
                 version = _register(task, record, member)
                 task.observer.advance_phase()
-            if version is not None:
+        if version is not None:
+            with _unless_deleted(record, version):
                 study_versions.describe_version(record, version, member)
                 versions[member.key] = version
     aliases = choose_aliases(results)
     for alias, named in aliases.items():
-        with _unless_deleted(record):
-            study_versions.set_alias(record, alias, versions.get(named.key) if named else None)
+        version = versions.get(named.key) if named else None
+        with _unless_deleted(record, version):
+            study_versions.set_alias(record, alias, version)
     for name, version in registered.items():  # last: what is served by an alias is there at every moment
-        with _unless_deleted(record):
+        with _unless_deleted(record, version):
             study_versions.unregister(record, version, _write_command(results, name), aliases.keys())
 
 
 @contextmanager
-def _unless_deleted(record: "StudyRecorder") -> Iterator[None]:
-    """Leave out what a person deletes at this very moment, and say so; any other failure is raised."""
+def _unless_deleted(record: "StudyRecorder", version: str | None = None) -> Iterator[None]:
+    """Leave out what a person deletes or renames at this very moment, and say so.
+
+    Any other failure is raised. `version`: what is written into, where it is known; an error may tell of
+    its end by other words than an absence: a row that went while a tag was added is a broken key.
+    """
     try:
         yield
     except MlflowException as error:
         restored = mlflow_store.restore_deleted(record.client, record.experiment_id)
-        if not restored and error.error_code != "RESOURCE_DOES_NOT_EXIST":
+        is_absent = error.error_code == "RESOURCE_DOES_NOT_EXIST"
+        if not (restored or is_absent or study_versions.is_gone(record, version)):
             raise
         line = read_first_line(error).rstrip(".")
         print(

@@ -12,6 +12,7 @@ from pipeline.search.study_trial import FrontierPoint
 from pipeline.settings.searching.measures import ACCURACY_MEASURE
 from pipeline.settings.searching.objectives import FURTHER
 from pipeline.tracking import mlflow_runs
+from pipeline.tracking.registry import names
 from pipeline.tracking.registry.names import MEMBER, REACHED
 from pipeline.tracking.study_place import STUDY_ID, read_study_id
 
@@ -56,17 +57,24 @@ def _is_of_study(record: "StudyRecorder", version: ModelVersion) -> bool:
 
 def has_model(record: "StudyRecorder", version: str) -> bool:
     """Return whether the model of a version is there: a person may have deleted it, or its files."""
-    source = record.client.get_model_version(record.study, version).source or ""
-    model_id = source.removeprefix(LOGGED)
-    if model_id == source:  # of release 0.1.0: it lies in a run
-        return True
     try:
+        source = record.client.get_model_version(record.study, version).source or ""
+        model_id = source.removeprefix(LOGGED)
+        if model_id == source:  # of release 0.1.0: it lies in a run
+            return True
         record.client.get_logged_model(model_id)
         return bool(record.client.list_logged_model_artifacts(model_id))
     except MlflowException as error:
         if error.error_code != "RESOURCE_DOES_NOT_EXIST":
             raise
         return False
+
+
+def is_gone(record: "StudyRecorder", version: str | None) -> bool:
+    """Return whether a version is there no more, or where none is named the study's registered model."""
+    if version is None:
+        return not names.is_taken(record.client, record.study)
+    return all(str(there.version) != version for there in search_versions(record))
 
 
 def describe_version(record: "StudyRecorder", version: str, member: FrontierPoint) -> None:
