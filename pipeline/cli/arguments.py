@@ -17,13 +17,14 @@ from pipeline.cli import schema
 from pipeline.cli.explain.word_forms import suggest_form
 from pipeline.errors import BadSetting
 from pipeline.settings.command_line import split_word
-from pipeline.settings.searching.quantities import DASHES
+from pipeline.settings.searching.quantities import DASHES, TRIALS, UNITS
 
 PYTHON_NAMES = {"train.from": "train.start_from"}
 """Keys that Python cannot name a field, and the names of their fields."""
 WHOLE_TEXTS = ("--overrides",)
 """Words whose value may be `key=value` itself."""
 _PAIR = re.compile(r"[A-Za-z_][\w.]*=")
+_AMOUNT = re.compile(r"--[\w.-]+ (?:[\w.]+=)?\d[\d.,]*")
 _FLAG = re.compile(r"--|-[A-Za-z]")
 
 
@@ -38,7 +39,21 @@ def normalise_words(words: Iterable[str]) -> list[str]:
     return [quote_value(pair) for pair in _read_pairs(list(words))]
 
 
+def check_units(words: Sequence[str]) -> None:
+    """Check that no unit stands apart from its number: `--within 2 ms`, `--at-least 95 %`, `--max cost=2 s`.
+
+    Raises:
+        BadSetting: one does.
+    """
+    for option, number, unit in zip(words, words[1:], words[2:], strict=False):
+        if _AMOUNT.fullmatch(f"{option} {number}") and unit.lower() in (*UNITS, *TRIALS, "%"):
+            raise BadSetting(
+                f"{option} must be followed by one word, got {number} {unit}; write {option} {number}{unit}"
+            )
+
+
 def _read_pairs(words: Sequence[str]) -> Iterator[str]:
+    check_units(words)
     rest = iter(enumerate(words))
     for index, word in rest:
         if word.startswith(tuple(DASHES)):

@@ -45,6 +45,10 @@ def test_train_from_is_typed_as_it_reads() -> None:
             "--model.hidden must be followed by a value, got nothing; did you mean model.hidden=256?",
         ),
         (["overrides=a='"], "overrides must be words like a=1 b=2"),
+        (
+            ["--search.budget", "2", "min"],
+            "--search.budget must be followed by one word, got 2 min; write --search.budget 2min",
+        ),
         (["a=b\nc"], "a must be one line, got 'b\\nc'; write it without a break"),
         (
             ["a=caf\udce9"],

@@ -60,6 +60,7 @@ def test_options_are_read() -> None:
         (["--workers", "two"], "--workers must be a whole number >= 1"),
         (["--p95", "5ms"], "unknown option --p95"),
         (["--p99"], "expected one argument"),
+        (["--p99", "50", "ms"], "--p99 must be followed by one word, got 50 ms; write --p99 50ms"),
     ],
 )
 def test_an_option_that_is_wrong_is_refused(words: list[str], says: str) -> None:

@@ -194,7 +194,8 @@ def test_what_goes_between_two_writes_into_a_version_ends_no_sweep(
     monkeypatch.setattr(SqlAlchemyStore, "_get_sql_model_version", find_and_remove)
     monkeypatch.setattr(mlflow.MlflowClient, "set_model_version_tag", write)
     code, lines = sweep(1)
-    assert (code, len(lines)) == (0, 1) and removed, lines
+    assert removed
+    assert (code, len(lines)) == (0, 1), lines
     assert lines[0].endswith(": deleted meanwhile; it is made again once the study has a further trial")
     assert sweep(2)[0] == 0
     assert_models_answer(client, read())

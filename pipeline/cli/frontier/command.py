@@ -113,6 +113,7 @@ def parse(words: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     Raises:
         BadSetting: an option lacks its value, or several points are asked for.
     """
+    arguments.check_units(words)
     parser = _Parser("python -m pipeline frontier", add_help=False, allow_abbrev=False)
     parser.add_argument("--at-least", metavar="ACCURACY")
     parser.add_argument("--within", metavar="DEVICE_SECONDS")

@@ -52,6 +52,7 @@ def parse(words: Sequence[str]) -> tuple[LoadRequest, list[str]]:
     parser.add_argument("--workers", default="1")
     parser.add_argument("--request", metavar="FILE")
     parser.add_argument("--json", action="store_true")
+    arguments.check_units(words)
     options, rest = parser.parse_known_args(list(words))
     unknown = next((word for word in rest if word.startswith("--")), None)
     if unknown is not None:
