@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import numpy as np
 
+LEAST_SECONDS = 1e-9
+"""The least cost that there is: costs are compared by their ratio, so what a clock tells as nothing is this."""
+
 
 @dataclass(frozen=True, slots=True)
 class Point:

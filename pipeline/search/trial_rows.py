@@ -8,7 +8,7 @@ from typing import Any
 from optuna.trial import FrozenTrial
 
 from pipeline.errors import BadInput
-from pipeline.measures import Point
+from pipeline.measures import LEAST_SECONDS, Point
 from pipeline.search.estimation.validation_split import ValidationSplit
 from pipeline.search.outcomes import CONFIRM
 from pipeline.search.results import Results
@@ -135,8 +135,8 @@ def make_points(
     """
     columns = [_fill(kind, values.get(kind.name, ()), len(pairs)) for kind in further]
     return tuple(
-        Point(*pair, costs)
-        for pair, costs in zip(
+        Point(accuracy, max(seconds, LEAST_SECONDS), costs)
+        for (accuracy, seconds), costs in zip(
             pairs, zip(*columns, strict=True) if columns else [()] * len(pairs), strict=True
         )
     )

@@ -30,7 +30,7 @@ from pipeline.hardware.energy import WATTS, EnergyMeter, open_gauge
 from pipeline.hardware.memory import count_oom_kills, explain_sigkill
 from pipeline.hardware.process_marks import MARKS, add_mark, kill_marked
 from pipeline.hardware.process_seconds import count_tree_seconds
-from pipeline.measures import PowerDraw, Seconds
+from pipeline.measures import LEAST_SECONDS, PowerDraw, Seconds
 from pipeline.secrets import mask
 from pipeline.settings.settings import Settings
 from pipeline.settings.training import Command
@@ -211,7 +211,7 @@ class RunningCommand:
 
     def measure(self) -> LoopCost:
         """Return what the program has cost up to its last accuracy."""
-        seconds = max(self._counted, 1e-9)
+        seconds = max(self._counted, LEAST_SECONDS)
         cost = seconds * (self._device.held if self._device.kind == "gpu" else 1)
         energy = self._energy.summarise()
         if energy.estimated:  # by the CPU seconds of this process, which computes nothing

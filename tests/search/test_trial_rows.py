@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from pipeline.cli.compose import compose
-from pipeline.measures import Curve, Epoch
+from pipeline.measures import LEAST_SECONDS, Curve, Epoch
+from pipeline.reports.study_html import render_frontier
 from pipeline.search.outcomes import CONFIRM, make_outcome
 from pipeline.search.storage.study_table import ProposedTrial
 from pipeline.search.study_store import StudyStore
@@ -117,6 +118,22 @@ def test_a_frontier_is_sought_among_those_that_were_on_it_and_new_ones(
     )
     assert reader.read().frontier[-1].trial.number == 8
     assert sorted(looked_at) == [2, 5, 6, 8]
+
+
+def test_a_cost_that_the_clock_told_as_nothing_is_shown_and_drawn_as_the_least_there_is(
+    store: StudyStore,
+) -> None:
+    """Where a whole loop stands in `not_counted()`, say: costs are compared by their logarithms."""
+    for number, accuracy in enumerate((0.90, 0.95)):
+        end_trial(store, make_row(accuracy, 0.0, 10.0 + number))
+    end_trial(store, make_row(0.99, 2.0, 12.0))
+    end_task(store, make_row(0.94, 0.0, 20.0), **{CONFIRM: {"trial": 1, "epoch": 1, "seed": 1}})
+    results = read_results(store, "digits")
+    assert [member.trial.number for member in results.frontier] == [1, 2]
+    assert [member.point.device_seconds for member in results.frontier] == [LEAST_SECONDS, 2.0]
+    assert results.estimate_probabilities() == {(1, 1): 1.0}
+    assert 0 < results.compute_progress()[-1][1] <= 1
+    assert "<html" in render_frontier(results)
 
 
 def test_the_command_of_a_point_has_every_key_that_its_run_had(store: StudyStore) -> None:
