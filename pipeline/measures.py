@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 LEAST_SECONDS = 1e-9
-"""The least cost that there is: costs are compared by their ratio, so what a clock tells as nothing is this."""
+"""The least cost that there is: costs are compared by their ratio, so nothing on the clock is this much."""
 
 
 @dataclass(frozen=True, slots=True)
