@@ -18,7 +18,7 @@ from pipeline.data.report import Findings
 from pipeline.data.samples import RawSamples, Table
 from pipeline.data.sources import LoadedData
 from pipeline.errors import BadInput, BadSetting, DataChanged
-from pipeline.settings.data import Datasets, SoundData, TextData
+from pipeline.settings.data import Datasets, SoundData, TextData, Tfds
 from pipeline.settings.kinds import option_name
 from pipeline.settings.preprocess import AUTO_RULE, Preprocess, Standardise, Storage
 from pipeline.settings.settings import Settings
@@ -117,7 +117,7 @@ def _compute_key(source: str, settings: Settings) -> str:
         about.pop("task", None)  # data that were prepared before there was one stay what they are
     if isinstance(data, SoundData | Datasets):
         about["spectrogram"] = asdict(settings.spectrogram)
-    if isinstance(data, TextData | Csv | Datasets):
+    if isinstance(data, TextData | Csv | Datasets | Tfds):
         about["vocabulary"] = {**asdict(settings.vocabulary), "form": feature_layers.uses_tokens(settings)}
     return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
 

@@ -228,6 +228,25 @@ def test_words_of_another_command_are_told(words: list[str], unread: list[str], 
     assert told == [f"warning: {key} is for sweep; {words[0]} does not read it" for key in unread]
 
 
+def test_words_that_nothing_of_this_training_reads_are_told(fulcrum: Run) -> None:
+    """Nothing is private by `privacy.clip_norm` alone."""
+    of_none = {
+        "privacy.clip_norm=2": "privacy=dp_sgd",
+        "privacy.repeatable=false": "privacy=dp_sgd",
+        "spectrogram.mels=20": "sounds",
+        "vocabulary.size=500": "texts",
+        "preprocess.pieces=4": "tables",
+    }
+    done = fulcrum("train", SMOKE, "privacy=none", *of_none)
+    assert done.returncode == 0
+    assert [line for line in done.stderr.splitlines() if line.startswith("warning: ")] == [
+        f"warning: {word.partition('=')[0]} is for {reader}; train does not read it here"
+        for word, reader in of_none.items()
+    ]
+    done = fulcrum("train", SMOKE, "privacy=dp_sgd", "privacy.clip_norm=2")
+    assert (done.returncode, "warning" in done.stderr) == (0, False)
+
+
 def test_a_gpu_that_is_not_there_is_refused(fulcrum: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     done = fulcrum("run", SMOKE, "device=gpu")

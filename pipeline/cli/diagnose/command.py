@@ -9,7 +9,7 @@ from pipeline import signals
 from pipeline.cli import save_experiment
 from pipeline.cli.compose import compose, fit_to_rows
 from pipeline.cli.diagnose.log import DiagnosisLog, record_result
-from pipeline.cli.stages.recording import tell_quality
+from pipeline.cli.stages.recording import tell_quality, tell_unneeded
 from pipeline.cli.ui import find_base_address
 from pipeline.errors import BadSetting
 from pipeline.formatting import format_number
@@ -47,6 +47,7 @@ def run(words: Sequence[str]) -> None:
     settings, start = command_line.settings, command_line.overrides.trial_part()
     check_trial(prepared, settings)
     _check_memory(prepared, settings)
+    tell_unneeded("diagnose", command_line.overrides.keys, settings, prepared)
     tell_quality(prepared)
     with record_run(command_line, "diagnose", claimed) as record:
         record.record_data(prepared)

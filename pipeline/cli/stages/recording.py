@@ -1,13 +1,14 @@
 """What the commands of a trial record and show alike."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from pipeline.cli.stages.preparation import Preparation
 from pipeline.measures import Epoch
 from pipeline.settings.command_line import CommandLine, Overrides, group_of
+from pipeline.settings.settings import Settings
 
 if TYPE_CHECKING:
     import keras
@@ -30,6 +31,24 @@ def tell_unread(stage: str, overrides: Overrides) -> None:
             print(f"warning: {key} is for {reader}; {stage} does not read it", file=sys.stderr)
 
 
+def tell_unneeded(stage: str, keys: Iterable[str], settings: Settings, prepared: "Prepared") -> None:
+    """Say before a training which words change nothing of it: a clip norm alone makes no training private."""
+    from pipeline.data.features import Columns, Counts, LogMel, Tokens
+
+    front = prepared.front
+    has_texts = isinstance(front, Counts | Tokens) or (isinstance(front, Columns) and bool(front.texts))
+    readers = {
+        "privacy": ("privacy=dp_sgd", settings.privacy.is_private),
+        "spectrogram": ("sounds", isinstance(front, LogMel)),
+        "vocabulary": ("texts", has_texts),
+        "preprocess.pieces": ("tables", isinstance(front, Columns)),
+    }
+    for key in keys:
+        reader, is_there = readers.get(key) or readers.get(group_of(key), ("", True))
+        if not is_there and key != group_of(key):
+            print(f"warning: {key} is for {reader}; {stage} does not read it here", file=sys.stderr)
+
+
 def tell_quality(prepared: "Prepared") -> "QualityReport":
     """Say before a training what a person should look at in its data, and return all that was found."""
     from pipeline.data.quality.check import look_through
@@ -47,7 +66,9 @@ def open_record(preparation: Preparation, stage: str, into: str | None = None) -
     from pipeline.tracking.record_run import record_run
 
     with record_run(preparation.command_line, stage, preparation.device, into) as record:
-        tell_unread(stage, preparation.command_line.overrides)  # now that no word is refused any more
+        command_line = preparation.command_line
+        tell_unread(stage, command_line.overrides)  # now that no word is refused any more
+        tell_unneeded(stage, command_line.overrides.keys, command_line.settings, preparation.prepared)
         if into is None:  # an earlier run says on which data it was trained
             record.record_data(preparation.prepared)
         yield record

@@ -16,7 +16,7 @@ from pipeline.cli.compose import compose_ours
 from pipeline.cli.console import Console
 from pipeline.cli.explain.advice import advise_in_sweep
 from pipeline.cli.loops.words import find_kind
-from pipeline.cli.stages.recording import tell_quality
+from pipeline.cli.stages.recording import tell_quality, tell_unneeded
 from pipeline.cli.sweep import expectation
 from pipeline.cli.sweep import plan as plans
 from pipeline.cli.sweep.dimensions import fit_batches
@@ -25,6 +25,7 @@ from pipeline.cli.sweep.space import split_words
 from pipeline.cli.sweep.study import Subject, search_study
 from pipeline.search.workers.fork_server import can_fork, start_fork_server
 from pipeline.search.workers.job_kinds import check_settings
+from pipeline.settings.command_line import group_of
 from pipeline.settings.rows_defaults import choose_words
 from pipeline.settings.searching.objectives import ENERGY
 from pipeline.settings.settings import Settings
@@ -81,6 +82,8 @@ def run(words: Sequence[str]) -> None:
             plan = plans.make_plan([*chosen, *words])
         check_network(plan, pool)
         _tell([*plan.left_out, *remarks])  # nothing is refused from here on, which would be a line alone
+        keys = [key for key in plan.command_line.overrides.keys if group_of(key) not in plan.space.keys]
+        tell_unneeded("sweep", keys, settings, prepared)
         quality = tell_quality(load_prepared(settings))
         subject = replace(_describe_data(settings, prepared), quality=quality)
         search_study(plan, address, device, subject, pool)

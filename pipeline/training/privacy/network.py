@@ -248,7 +248,7 @@ def _explain_unknown(layer: Any) -> str:
     if kind not in KNOWN:
         return kind.__name__
     if (layer.compute_dtype, layer.variable_dtype) != ("float32", "float32"):  # as of `precision`
-        return f"its precision is {layer.dtype_policy.name}, not float32"
+        return f"its precision is {layer.dtype_policy.name}: set precision=float32, and no dtype in it"
     if getattr(layer, "groups", 1) != 1 or getattr(layer, "data_format", "channels_last") != "channels_last":
         return "a convolution in groups, or with channels first"
     activation = getattr(layer, "activation", None)

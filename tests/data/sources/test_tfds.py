@@ -7,7 +7,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from pipeline.cli.compose import compose
 from pipeline.data.features import TextSamples
+from pipeline.data.preprocess import preprocess
 from pipeline.data.samples import Texts
 from pipeline.data.sources import fingerprint, load
 from pipeline.errors import BadData, BadSetting, DataMissing
@@ -58,6 +60,17 @@ def test_images_and_texts_come_with_their_classes_and_test_split(tmp_path: Path)
     assert isinstance(texts.train.features, Texts)
     assert texts.train.features[:].tolist()[5] == "text 5"
     assert fingerprint(told("images"), tmp_path) != fingerprint(told("texts"), tmp_path)
+
+
+@pytest.mark.usefixtures("stand_in")
+def test_texts_are_prepared_anew_with_another_vocabulary(tmp_path: Path) -> None:
+    words = ("data=tfds", "data.name=texts", f"data_dir={tmp_path}", f"cache_dir={tmp_path / 'cache'}")
+    words += ("preprocess.validation=0.4", "preprocess.deduplicate=false")
+    widths = {
+        size: preprocess(compose([*words, f"vocabulary.size={size}"]).settings).shape for size in (2, 3)
+    }
+    tokens = preprocess(compose([*words, "vocabulary.form=tokens", "vocabulary.length=4"]).settings).shape
+    assert (widths[2], widths[3], tokens) == ((3,), (4,), (4,))
 
 
 @pytest.mark.usefixtures("stand_in")

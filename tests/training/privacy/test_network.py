@@ -108,8 +108,8 @@ def mix(tensor: Any) -> Any:
         (layers.LayerNormalization(), r"got .* \(LayerNormalization\)"),
         (Own(), "a layer of your own"),
         (layers.Dense(5, activity_regularizer="l2"), "its penalty on outputs"),
-        (layers.Dense(5, dtype="mixed_bfloat16"), "its precision is mixed_bfloat16, not float32"),
-        (layers.Dense(5, dtype="float64"), "its precision is float64, not float32"),
+        (layers.Dense(5, dtype="mixed_bfloat16"), "its precision is mixed_bfloat16: set precision=float32"),
+        (layers.Dense(5, dtype="float64"), "its precision is float64: set precision=float32"),
         (mix, "rows of a batch change each other's answers"),
     ],
 )
