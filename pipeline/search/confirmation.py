@@ -106,6 +106,7 @@ def _launch(sweep: Sweep, row: FrozenTrial, point: FrontierPoint) -> None:
         params={EPOCHS: point.epoch},
         job=job,
         seed=seed,
+        confirmed_run=point.trial.run_id,
     )
     sweep.dispatcher.launch([trial])
 

@@ -117,8 +117,12 @@ class StudyTrial:
         """Write the command line that trains to exactly the state after `epoch` epochs."""
         if self.ends_at(epoch):
             return self.command
-        words = Overrides(shlex.split(self.command)).without(EPOCHS)
-        return shlex.join([*words, f"{EPOCHS}={epoch}"])
+        return write_until(self.command, epoch)
+
+
+def write_until(command: str, epoch: int) -> str:
+    """Write a command line with another number of epochs, which stands last."""
+    return shlex.join([*Overrides(shlex.split(command)).without(EPOCHS), f"{EPOCHS}={epoch}"])
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,7 +90,8 @@ class SweepSpec:
 class RunningTrial:
     """A trial that runs, or the confirmation of one (`seed`): its words and what it is asked to do.
 
-    `name`: of its own in the study; `number`: of the trial, also where it is confirmed.
+    `name`: of its own in the study; `number`: of the trial, also where it is confirmed; `confirmed_run`: that
+    of the trial which is confirmed.
     """
 
     name: str
@@ -99,6 +100,7 @@ class RunningTrial:
     params: Params
     job: Job
     seed: int | None = None
+    confirmed_run: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from pipeline.settings.searching.objectives import FIRST, ObjectiveKind
 from pipeline.tracking.metrics.curve import make_kept_metric
 from pipeline.tracking.mlflow_runs import quote, search_runs
 from pipeline.tracking.runs.command_record import read_overrides
+from pipeline.tracking.study_runs import CONFIRMED_RUN, ROLE, TRIAL
 from pipeline.tracking.study_view import counts_as_ended
 
 T = TypeVar("T")
@@ -75,7 +76,7 @@ def read_results(client: MlflowClient, experiment: str, study: str | None = None
     params = _select_differing([_read_overrides(client, run) for run in trials])
     names = _read_study_tag(client, experiment, name, OBJECTIVE_NAMES)
     further = read_kinds(name, names or FIRST)
-    confirming = [run for run in runs if run.data.tags.get("role") == CONFIRM]
+    confirming = _select_confirming(runs, trials)
     measure = find_measure(_read_objective(client, experiment, name))
     confirmations = _read_confirmations(client, confirming, further, measure)
     failed = group_seeds(
@@ -97,6 +98,17 @@ def read_results(client: MlflowClient, experiment: str, study: str | None = None
         further=further,
         confirming_seconds=sum(run.data.metrics.get(PAID, 0.0) for run in confirming),
     )
+
+
+def _select_confirming(runs: Iterable[Run], trials: Iterable[Run]) -> list[Run]:
+    """Select the confirmations of these very trials: those of earlier releases know but the number."""
+    run_ids = {run.data.tags[TRIAL]: run.info.run_id for run in trials}
+    return [
+        run
+        for run in runs
+        if run.data.tags.get(ROLE) == CONFIRM
+        and run.data.tags.get(CONFIRMED_RUN) in (None, run_ids.get(run.data.tags[TRIAL]))
+    ]
 
 
 def _read_study_tag(client: MlflowClient, experiment: str, study: str, tag: str) -> Any:
@@ -195,9 +207,13 @@ def _read_history(client: MlflowClient, run: Run, key: str) -> dict[int, float]:
 def _read_confirmations(
     client: MlflowClient, runs: Iterable[Run], further: Sequence[ObjectiveKind], measure: Measure
 ) -> dict[int, dict[int, Confirmation]]:
-    """Read the confirmations by trial and epoch; those that did not complete count for nothing."""
-    rows_by_key: dict[tuple[int, int], list[tuple[int, float, float, float, tuple[float, ...]]]] = (
-        defaultdict(list)
+    """Read the confirmations by trial and epoch; those that did not complete count for nothing.
+
+    Of two with one seed, as where the study was put back from a copy in between, the newer counts, which is
+    the first of `runs`.
+    """
+    rows_by_key: dict[tuple[int, int], dict[int, tuple[int, float, float, float, tuple[float, ...]]]] = (
+        defaultdict(dict)
     )
     name, test = measure.metric, f"evaluate/test_{measure.metric}"
     for run in runs:
@@ -206,12 +222,11 @@ def _read_confirmations(
             key, seed = (int(run.data.tags["trial"]), int(params[EPOCHS])), int(params[SEED])
             values = {name: row[-1:] for name, row in _read_further(client, run, further).items()}
             (point,) = make_points([(metrics[name], metrics[cost])], values, further)
-            rows_by_key[key].append(
-                (seed, point.accuracy, metrics.get(test, math.nan), point.device_seconds, point.further)
-            )
+            row = (seed, point.accuracy, metrics.get(test, math.nan), point.device_seconds, point.further)
+            rows_by_key[key].setdefault(seed, row)
     confirmations: dict[int, dict[int, Confirmation]] = defaultdict(dict)
     for (number, epoch), rows in rows_by_key.items():
-        seeds, accuracies, tested, seconds, costs = zip(*sorted(rows), strict=True)
+        seeds, accuracies, tested, seconds, costs = zip(*sorted(rows.values()), strict=True)
         tested = () if any(map(math.isnan, tested)) else tested  # a loop of the user's own need not read it
         confirmations[number][epoch] = Confirmation(seeds, accuracies, tested, seconds, costs)
     return confirmations

@@ -14,6 +14,8 @@ from pipeline.tracking.runs import bulk_runs
 from pipeline.tracking.study_place import STUDY, STUDY_ID, read_study_id
 
 TRIAL, ROLE, TRY = "trial", "role", "try"
+CONFIRMED_RUN = "confirmed_run"
+"""Tag of a confirmation: the run of its trial, whose number another one has where the study was put back."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,14 +16,15 @@ from pipeline.tracking.runs import bulk_runs, command_record, notes, owner_tags
 from pipeline.tracking.runs.bulk_runs import NewRun, RunChange
 from pipeline.tracking.runs.params import make_params, make_run_name
 from pipeline.tracking.runs.run_lease import RunLease
-from pipeline.tracking.study_runs import ROLE, TRIAL, TRY, StudyRuns
+from pipeline.tracking.study_runs import CONFIRMED_RUN, ROLE, TRIAL, TRY, StudyRuns
 
 
 @dataclass(frozen=True, slots=True)
 class TrialStart:
     """A trial that begins, or a confirmation (`role`); `attempt`: its name for `delete_attempt`.
 
-    `data`: SHA-256 (hex) of what it is trained on, where the study says it.
+    `data`: SHA-256 (hex) of what it is trained on, where the study says it; `confirmed_run`: that of the
+    trial which is confirmed.
     """
 
     attempt: str
@@ -31,6 +32,7 @@ class TrialStart:
     command_line: CommandLine
     role: str | None = None
     data: str | None = None
+    confirmed_run: str | None = None
 
 
 class TrialRecorder:
@@ -74,6 +76,7 @@ class TrialRecorder:
             "stage": role or "trial",
             **({ROLE: role} if role else {}),
             **({mlflow_runs.DATA: start.data} if start.data else {}),
+            **({CONFIRMED_RUN: start.confirmed_run} if start.confirmed_run else {}),
             **self._make_command_tags(command_line),
             **mlflow_runs.make_user_tags(self._command_line, nested=True),
             mlflow_runs.RUN_NAME: name,

@@ -44,6 +44,7 @@ def test_members_of_the_frontier_are_confirmed_with_new_seeds(scene: Callable[..
     assert [trial.seed for trial in made.observer.opened] == 3 * [None] + [
         job.settings.train.seed for job in jobs
     ]
+    assert all(trial.confirmed_run == f"run of {trial.number}" for trial in made.observer.opened[3:])
 
 
 def test_new_seeds_are_none_that_the_search_has_used(scene: Callable[..., Scene]) -> None:

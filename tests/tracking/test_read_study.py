@@ -1,6 +1,7 @@
 """A study read back from MLflow is the study that was written."""
 
 import math
+import time
 
 import pytest
 from mlflow import MlflowClient
@@ -16,6 +17,7 @@ from pipeline.settings.searching.objectives import OBJECTIVES
 from pipeline.tracking import mlflow_store, read_study, shared_views
 from pipeline.tracking.metrics.curve import list_trial_metrics
 from pipeline.tracking.mlflow_runs import make_metrics
+from pipeline.tracking.study_runs import CONFIRMED_RUN
 from pipeline.tracking.study_view import LOST
 from tests.support.planted import METRIC, planted
 from tests.support.studies import tried
@@ -40,25 +42,38 @@ def experiment(ground: dict[str, str]) -> str:
         confirm(client, "patient", seed=3, accuracy=0.10, state="failed", epochs=20)
         planted(client, STUDY, "recorded")
         confirm(client, STUDY.study, seed=1, accuracy=0.58, state="complete")
-        confirm(client, STUDY.study, seed=2, accuracy=0.60, state="complete")
+        confirm(client, STUDY.study, seed=2, accuracy=0.20, state="complete")
         confirm(client, STUDY.study, seed=3, accuracy=0.10, state="failed")
+        confirm(client, STUDY.study, seed=2, accuracy=0.60, state="complete", later=1000)  # once more
+        confirm(client, STUDY.study, seed=4, accuracy=0.20, state="complete", run="of another trial 0")
+        confirm(client, STUDY.study, seed=5, accuracy=0.20, state="failed", run="of another trial 0")
     return "recorded"
 
 
 def confirm(
-    client: MlflowClient, study: str, seed: int, accuracy: float, state: str, epochs: int = 2
+    client: MlflowClient,
+    study: str,
+    seed: int,
+    accuracy: float,
+    state: str,
+    epochs: int = 2,
+    run: str | None = None,
+    later: int = 0,
 ) -> None:
-    """Trial 0, epoch 2, trained again; `epochs`: of its command."""
+    """Trial 0, epoch 2, trained again; `epochs`: of its command; `run`: of the trial that was confirmed;
+    `later`: it began so many milliseconds from now.
+    """
     tags = {"study": study, "trial": "0", "role": "confirm", "trial_state": state}
+    tags |= {CONFIRMED_RUN: run} if run else {}
     where = mlflow_store.find_or_create_experiment(client, "patient" if study == "patient" else "recorded")
-    run = client.create_run(where, tags=tags).info.run_id
+    run_id = client.create_run(where, int(time.time() * 1000) + later, tags=tags).info.run_id
     values = {"accuracy": accuracy, "evaluate/test_accuracy": accuracy - 0.01, METRIC: 2.1}
     client.log_batch(
-        run,
+        run_id,
         metrics=[Metric(key, value, 0, 2) for key, value in values.items()],
         params=[Param("train.epochs", str(epochs)), Param("train.seed", str(seed))],
     )
-    client.set_terminated(run)
+    client.set_terminated(run_id)
 
 
 def make_epochs(*accuracies: float) -> tuple[Epoch, ...]:

@@ -53,6 +53,7 @@ class StudyObserver:
                 None if trial.seed is None else "confirm",
                 # Of a loop it is the code.
                 None if isinstance(trial.command_line.settings.trial, UserLoop) else trial.job.source,
+                trial.confirmed_run,
             )
             for trial in trials
         ]

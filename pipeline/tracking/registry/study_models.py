@@ -1,7 +1,7 @@
 """The models of a study's frontier: kept in the runs of its trials, registered as versions under its name."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -13,13 +13,14 @@ from pipeline.errors import FulcrumError, read_first_line
 from pipeline.reports import study_markdown
 from pipeline.search.confirmation import plan_point, train_point
 from pipeline.search.ends.standstill import MODELS
-from pipeline.search.study_trial import FrontierPoint
+from pipeline.search.study_trial import FrontierPoint, write_until
 from pipeline.settings.training import UserLoop
 from pipeline.tracking import mlflow_runs, mlflow_store
 from pipeline.tracking.metrics.cost import list_spent
 from pipeline.tracking.registry import names, study_versions
 from pipeline.tracking.registry.names import MEMBER
 from pipeline.tracking.registry.point_models import log_loop_point, log_point
+from pipeline.tracking.runs.command_record import COMMAND
 from pipeline.tracking.serving.point_facts import PointFacts
 from pipeline.trial import user_loop
 
@@ -44,11 +45,13 @@ def register_models(task: "Sweep", record: "StudyRecorder") -> None:
     versions = dict[tuple[int, int], str]()
     registered = study_versions.read_registered(record)
     members = choose_members(results)
-    present = {name for name, version in registered.items() if study_versions.has_model(record, version)}
-    if new := [member for member in members if member.name not in present]:
+    present = {key for key, version in registered.items() if study_versions.has_model(record, version)}
+    kept = {member.key: _find_key(record, member, present) for member in members}
+    if new := [key for key in kept.values() if key is None]:
         task.observer.begin_phase(MODELS, len(new))
     for member in members:
-        version: str | None = registered.pop(member.name) if member.name in present else None
+        key = kept[member.key]
+        version: str | None = registered.pop(key) if key else None
         if version is None:
             with _unless_deleted(record):
                 version = _register(task, record, member)
@@ -62,9 +65,17 @@ def register_models(task: "Sweep", record: "StudyRecorder") -> None:
         version = versions.get(named.key) if named else None
         with _unless_deleted(record, version):
             study_versions.set_alias(record, alias, version)
-    for name, version in registered.items():  # last: what is served by an alias is there at every moment
+    for key, version in registered.items():  # last: what is served by an alias is there at every moment
         with _unless_deleted(record, version):
-            study_versions.unregister(record, version, _write_command(results, name), aliases.keys())
+            study_versions.unregister(record, version, _write_commands(record, results, *key), aliases.keys())
+
+
+def _find_key(
+    record: "StudyRecorder", member: FrontierPoint, present: Container[tuple[str, str]]
+) -> tuple[str, str] | None:
+    """Find the key of a point's version: in its trial's run, or where that was deleted in the study's."""
+    keys = [(str(run_id), member.name) for run_id in (member.trial.run_id, record.run_id)]
+    return next((key for key in keys if key in present), None)
 
 
 @contextmanager
@@ -101,11 +112,19 @@ def choose_members(results: "Results") -> list[FrontierPoint]:
     return [member for member in members if member.key in keys]
 
 
-def _write_command(results: "Results", name: str) -> str:
-    """Write the command line that trains to the point of a name (`TRIAL EPOCH`), or nothing."""
+def _write_commands(record: "StudyRecorder", results: "Results", run_id: str, name: str) -> list[str]:
+    """Write the command lines that train to the point of a name (`TRIAL EPOCH`), by its trial and by its run.
+
+    A study that was put back from a copy has no such trial any more, or another one of this number.
+    """
     number, _, epoch = name.partition(" ")
-    trials = (trial for trial in results.trials if str(trial.number) == number and epoch.isdecimal())
-    return next((trial.write_command(int(epoch)) for trial in trials), "")
+    if not epoch.isdecimal():
+        return []
+    commands = [trial.write_command(int(epoch)) for trial in results.trials if str(trial.number) == number]
+    with suppress(MlflowException):  # it was removed for good
+        whole = record.client.get_run(run_id).data.tags.get(COMMAND, "")
+        commands += [whole, write_until(whole, int(epoch))]
+    return commands
 
 
 def _find_run(record: "StudyRecorder", member: FrontierPoint) -> str | None:
@@ -182,7 +201,7 @@ def _remove_half(record: "StudyRecorder", run_id: str, name: str, is_new: bool) 
     `is_new`: the registered model was not there before; without a version it goes, too.
     """
     with suppress(MlflowException):  # the store may be what has failed; the next start looks again
-        if name in study_versions.read_registered(record):
+        if (run_id, name) in study_versions.read_registered(record):
             return
         _delete_left_over(record, run_id, name)
         if (

@@ -27,13 +27,23 @@ _FIGURES = {"validation_accuracy", "device_seconds", "seeds", "test_accuracy", *
 OUR_TAGS = {MEMBER, REACHED, STUDY_ID} | _FIGURES
 
 
-def read_registered(record: "StudyRecorder") -> dict[str, str]:
-    """Return the versions by point, of an earlier start of this study: of each point the newest."""
+def read_registered(record: "StudyRecorder") -> dict[tuple[str, str], str]:
+    """Return the versions of an earlier start of this study by run and point: of each the newest.
+
+    Only both tell a point: where the study was put back from a copy, another trial has the number again.
+    """
     return {
-        version.tags[MEMBER]: str(version.version)
+        (str(version.run_id), version.tags[MEMBER]): str(version.version) for version in _list_ours(record)
+    }
+
+
+def _list_ours(record: "StudyRecorder") -> list[ModelVersion]:
+    """List the versions that this study has made of points, the newest last."""
+    return [
+        version
         for version in sorted(search_versions(record), key=lambda version: int(version.version))
         if version.tags.get(MEMBER) and _is_of_study(record, version)
-    }
+    ]
 
 
 def search_versions(record: "StudyRecorder") -> list[ModelVersion]:
@@ -122,23 +132,29 @@ def set_alias(record: "StudyRecorder", alias: str, version: str | None) -> None:
 
 def is_foreign_alias(record: "StudyRecorder", alias: str) -> bool:
     """Return whether a person has given an alias of this name to a version that is none of ours."""
-    aliases = record.client.get_registered_model(record.study).aliases if search_versions(record) else {}
-    return alias in aliases and str(aliases[alias]) not in read_registered(record).values()
+    named = _find_named(record, alias)
+    return named is not None and named not in {str(version.version) for version in _list_ours(record)}
 
 
 def delete_alias(record: "StudyRecorder", alias: str) -> None:
     """Take an alias from the version of a member that an earlier start gave it to."""
-    versions = read_registered(record).values()
-    aliases = record.client.get_registered_model(record.study).aliases if versions else {}
-    if str(aliases.get(alias)) in versions:
+    if _find_named(record, alias) is not None and not is_foreign_alias(record, alias):
         record.client.delete_registered_model_alias(record.study, alias)
 
 
-def unregister(record: "StudyRecorder", version: str, command: str, ours: Collection[str]) -> None:
+def _find_named(record: "StudyRecorder", alias: str) -> str | None:
+    """Find the version that has an alias."""
+    aliases = record.client.get_registered_model(record.study).aliases if search_versions(record) else {}
+    return str(aliases[alias]) if alias in aliases else None
+
+
+def unregister(
+    record: "StudyRecorder", version: str, commands: Collection[str], ours: Collection[str]
+) -> None:
     """Delete a version that left the frontier, unless a person has made it their own.
 
-    That is by an alias, a tag, a stage or a description. `command`: trains to its point; `ours`: the aliases
-    of the study.
+    That is by an alias, a tag, a stage or a description. `commands`: one of them ends a description of ours;
+    `ours`: the aliases of the study.
     """
     recorded = record.client.get_model_version(record.study, version)
     registered = record.client.get_registered_model(record.study)
@@ -147,7 +163,7 @@ def unregister(record: "StudyRecorder", version: str, command: str, ours: Collec
         *(f"alias {alias}" for alias in aliases if alias not in ours),
         *(f"tag {tag}" for tag in sorted(recorded.tags.keys() - OUR_TAGS)),
         *([f"stage {stage}"] if (stage := recorded.current_stage) not in NO_STAGES else []),
-        *([] if _is_our_text(recorded, command) else ["description"]),
+        *([] if any(_is_our_text(recorded, command) for command in commands) else ["description"]),
     ]
     if theirs:
         name = f"version {version} of model {record.study}"
