@@ -27,8 +27,17 @@ PARENT_TAG = "mlflow.parentRunId"
 TAGS_OF_MLFLOW = (PARENT_TAG, "mlflow.user")
 """Tags of MLflow's own that a person may set: the run to nest in, and whose run it is."""
 OUR_TAGS = {
-    *("beaten_by", "boot_id", "code.sha256", "command", "contended", "continued_fresh", "continued_from"),
-    *("continued_optimizer", "cores", "data.key", "data.sha256", "decision", "device", "discarded"),
+    *("beaten_by", "boot_id", "code.sha256", "command", "confirmed_run", "contended", "continued_fresh"),
+    *(
+        "continued_from",
+        "continued_optimizer",
+        "cores",
+        "data.key",
+        "data.sha256",
+        "decision",
+        "device",
+        "discarded",
+    ),
     *("ended", "engine", "fair_midway", "final_command", "frontier", "git.commit", "git.dirty"),
     *("heartbeat", "host", "kept", "knee", "objective", "objectives", "overrides", "pid", "pid_namespace"),
     *("pid_started", "pid_started_after_boot", "plot_order", "privacy", "reason", "remedy", "risk", "role"),

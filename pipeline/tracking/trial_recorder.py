@@ -19,7 +19,7 @@ from pipeline.tracking.runs.run_lease import RunLease
 from pipeline.tracking.study_runs import CONFIRMED_RUN, ROLE, TRIAL, TRY, StudyRuns
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrialStart:
     """A trial that begins, or a confirmation (`role`); `attempt`: its name for `delete_attempt`.
 

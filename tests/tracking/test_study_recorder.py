@@ -54,7 +54,9 @@ UNIT = ("us", 1e-6)
 
 
 def open_trial(recorder: StudyRecorder, attempt: str, number: int, command_line: CommandLine) -> str:
-    (run_id,) = recorder.trials.open_trials([TrialStart(attempt, number, command_line)], "a CPU")
+    (run_id,) = recorder.trials.open_trials(
+        [TrialStart(attempt=attempt, number=number, command_line=command_line)], "a CPU"
+    )
     return run_id
 
 

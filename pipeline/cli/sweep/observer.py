@@ -47,13 +47,13 @@ class StudyObserver:
             self._screen.show_started(trial.number)
         starts = [
             TrialStart(
-                trial.name,
-                trial.number,
-                trial.command_line,
-                None if trial.seed is None else "confirm",
+                attempt=trial.name,
+                number=trial.number,
+                command_line=trial.command_line,
+                role=None if trial.seed is None else "confirm",
                 # Of a loop it is the code.
-                None if isinstance(trial.command_line.settings.trial, UserLoop) else trial.job.source,
-                trial.confirmed_run,
+                data=None if isinstance(trial.command_line.settings.trial, UserLoop) else trial.job.source,
+                confirmed_run=trial.confirmed_run,
             )
             for trial in trials
         ]

@@ -46,11 +46,11 @@ def register_models(task: "Sweep", record: "StudyRecorder") -> None:
     registered = study_versions.read_registered(record)
     members = choose_members(results)
     present = {key for key, version in registered.items() if study_versions.has_model(record, version)}
-    kept = {member.key: _find_key(record, member, present) for member in members}
-    if new := [key for key in kept.values() if key is None]:
+    keys = {member.key: _find_key(record, member, present) for member in members}
+    if new := [key for key in keys.values() if key is None]:
         task.observer.begin_phase(MODELS, len(new))
     for member in members:
-        key = kept[member.key]
+        key = keys[member.key]
         version: str | None = registered.pop(key) if key else None
         if version is None:
             with _unless_deleted(record):
@@ -122,8 +122,8 @@ def _write_commands(record: "StudyRecorder", results: "Results", run_id: str, na
         return []
     commands = [trial.write_command(int(epoch)) for trial in results.trials if str(trial.number) == number]
     with suppress(MlflowException):  # it was removed for good
-        whole = record.client.get_run(run_id).data.tags.get(COMMAND, "")
-        commands += [whole, write_until(whole, int(epoch))]
+        command = record.client.get_run(run_id).data.tags.get(COMMAND, "")
+        commands += [command, write_until(command, int(epoch))]
     return commands
 
 

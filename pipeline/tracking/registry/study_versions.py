@@ -84,7 +84,7 @@ def is_gone(record: "StudyRecorder", version: str | None) -> bool:
     """Return whether a version is there no more, or where none is named the study's registered model."""
     if version is None:
         return not names.is_taken(record.client, record.study)
-    return all(str(there.version) != version for there in search_versions(record))
+    return version not in {str(present.version) for present in search_versions(record)}
 
 
 def describe_version(record: "StudyRecorder", version: str, member: FrontierPoint) -> None:
