@@ -101,14 +101,19 @@ def read_results(client: MlflowClient, experiment: str, study: str | None = None
 
 
 def _select_confirming(runs: Iterable[Run], trials: Iterable[Run]) -> list[Run]:
-    """Select the confirmations of these very trials: those of earlier releases know but the number."""
+    """Select the confirmations, without those of another trial that had the number of one of these before.
+
+    Those of earlier releases know but the number.
+    """
     run_ids = {run.data.tags[TRIAL]: run.info.run_id for run in trials}
-    return [
-        run
-        for run in runs
-        if run.data.tags.get(ROLE) == CONFIRM
-        and run.data.tags.get(CONFIRMED_RUN) in (None, run_ids.get(run.data.tags[TRIAL]))
-    ]
+    selected = []
+    for run in runs:
+        tags = run.data.tags
+        if tags.get(ROLE) == CONFIRM:
+            of_number = run_ids.get(tags[TRIAL])  # None: a trial of the study that this one is a copy of
+            if of_number is None or tags.get(CONFIRMED_RUN, of_number) == of_number:
+                selected.append(run)
+    return selected
 
 
 def _read_study_tag(client: MlflowClient, experiment: str, study: str, tag: str) -> Any:

@@ -25,7 +25,7 @@ from pipeline.search.storage.study_table import ProposedTrial
 from pipeline.search.storage.task_rows import TaskRows
 from pipeline.search.storage.trial_states import REQUEUES, WORDS, is_interrupted
 from pipeline.search.sweep_spec import EndedTrial, SweepSpec
-from pipeline.search.workers.dispatcher import TASK, SearchStopped, count_together
+from pipeline.search.workers.dispatcher import ENDED_BY_OTHERS, TASK, SearchStopped, count_together
 from pipeline.search.workers.job import Job, TrialOutcome
 from pipeline.search.workers.pool import Crash, Stoppage
 from pipeline.settings import sqlite_waiting
@@ -275,6 +275,8 @@ def test_a_trial_that_a_person_ends_in_the_dashboard_is_tried_again_once_its_try
     made.sweep.run()
     assert [each.number for each in made.sweep.results.trials] == [0, 2, 3]
     assert made.observer.discarded == ["1", "1"]  # as its try is over, and as it is tried again
+    ((name, reason, _),) = made.observer.lost  # after it was told as complete
+    assert (name, reason) == ("1", ENDED_BY_OTHERS)
     assert made.store.trials()[2].user_attrs[REQUEUES] == 1
     assert all(each.points[-1].accuracy < 0.999 for each in made.sweep.results.trials)
     assert len(scene("search.trials=3").sweep.results.trials) == 3  # whoever reads it later

@@ -30,7 +30,7 @@ BROKEN = tried(3, command=f"{RUN} optimizer=sgd", state="failed")
 STUDY = Results(study="it's read", data="digits", trials=(SGD, ADAM, LATE, BROKEN))
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")  # one module may be left and come back to: what it plants stays
 def experiment(ground: dict[str, str]) -> str:
     with pytest.MonkeyPatch.context() as patch:
         for key, value in ground.items():

@@ -43,6 +43,7 @@ all where they are very many."""
 POLL_SECONDS = 0.5
 """Between two looks at the study while only other processes are at work."""
 
+ENDED_BY_OTHERS = "others have ended it meanwhile, as after a long sleep of this machine: it does not count"
 DIED_TWICE = "its process ended twice before the trial did: killed, or out of memory, or by what it does"
 
 TASK = "task"
@@ -264,7 +265,9 @@ class Dispatcher:
                 for number, end in ended.items()
             }
             for number in rows.keys() - store.finish_all(rows):
-                self._observer.discard_trial(ended[number].trial.name, ProcessOwner.current())
+                end = ended[number]
+                self._observer.discard_trial(end.trial.name, ProcessOwner.current())
+                self._observer.show_loss(end.trial, ENDED_BY_OTHERS, end.outcome.paid_seconds)
                 self._reclaimed_at = -RECLAIM_SECONDS
         self._results = None
         self._observer.show_results(self.results)
