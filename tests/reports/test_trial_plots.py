@@ -1,5 +1,8 @@
 """Pictures of a trial are PNGs that follow the data. How they look was looked at."""
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
 
 import matplotlib
@@ -94,3 +97,22 @@ def test_a_style_that_somebody_has_set_changes_no_picture() -> None:
     with matplotlib.rc_context({"axes.facecolor": "black", "lines.linewidth": 9, "font.size": 30}):
         assert trial_plots.draw_learning_curves(curve(0.8, 0.9)) == before
         assert matplotlib.rcParams["lines.linewidth"] == 9  # which is theirs to set
+
+
+@pytest.mark.parametrize(("told", "kept"), [("none-such", False), ("svg", True)])
+def test_pictures_are_drawn_whatever_backend_a_user_has_for_windows(told: str, kept: bool) -> None:
+    code = (
+        "import os, pipeline.reports.trial_plots, matplotlib;"
+        "print(os.environ['MPLBACKEND'], dict.__getitem__(matplotlib.rcParams, 'backend'))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "MPLBACKEND": told},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    variable, backend = done.stdout.split(maxsplit=1)
+    assert variable == told  # what is started later may have another matplotlib
+    assert (backend.strip() == told) is kept

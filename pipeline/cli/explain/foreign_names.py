@@ -190,7 +190,7 @@ WITHOUT = {
         "steps are compiled; engine=xla or engine=graph chooses how",
     ),
     **dict.fromkeys(
-        ("config", "configfile", "configname", "cfgfile", "configpath"),
+        ("config", "configdir", "configfile", "configname", "cfgfile", "configpath"),
         "a file of settings is conf/experiment/NAME.yaml, typed as experiment=NAME",
     ),
     **dict.fromkeys(("gamma", "lrgamma", "decayrate", "decaysteps"), "schedule=cosine lowers the rate"),
