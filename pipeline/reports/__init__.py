@@ -6,7 +6,7 @@ from contextlib import suppress
 
 
 def _import_matplotlib() -> None:
-    """Import matplotlib whatever MPLBACKEND names: one that it does not know ended the import, and a training.
+    """Import matplotlib whatever MPLBACKEND names: one that it does not know ended the import, a training.
 
     Only files are drawn here, for which no backend counts.
     """
